@@ -1,0 +1,210 @@
+"""Settings: read once from the environment, refused with the name of the key when wrong.
+
+``segmenter check-config`` prints every value in force; secrets are never printed or logged.
+"""
+
+import os
+from enum import StrEnum
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+OPTIONAL_FEATURES = ("age", "gender", "interests")
+
+
+class ClockMode(StrEnum):
+    """What `now` is when features are evaluated."""
+
+    WALL = "wall"
+    EVENT = "event"
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names the environment variable and what to do."""
+
+
+def _named(name: str) -> AliasChoices:
+    """Accept the conventional variable name and the field's own name."""
+    return AliasChoices(name, f"SEGMENTER_{name}")
+
+
+class Settings(BaseSettings):
+    """All settings. Environment variables: ``SEGMENTER_`` + the name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGMENTER_", frozen=True, populate_by_name=True)
+
+    kafka_broker: str = Field(
+        "",
+        validation_alias=_named("KAFKA_BROKER"),
+        description="Bootstrap servers, host:port[,host:port]. Empty: `demo` starts its own",
+    )
+    redis_url: str = Field(
+        "",
+        validation_alias=_named("REDIS_URL"),
+        description="redis:// or rediss:// URL of Redis or Valkey. Empty: `demo` starts its own",
+        repr=False,
+    )
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = Field(
+        "seg", description="Prefix of every Redis key"
+    )
+    group: str = Field("segmenter", description="Kafka consumer group of the workers")
+    topic_purchases: str = Field("purchases", description="Topic of purchases and refunds")
+    topic_profiles: str = Field("profiles", description="Topic of customer profiles")
+    topic_changes: str = Field("segment-changes", description="Topic of segment changes")
+    topic_dead_letters: str = Field("dead-letters", description="Topic of refused records")
+    topic_vectors: str = Field("feature-vectors", description="Topic of the population sample")
+    topic_models: str = Field("segment-models", description="Topic of model snapshots")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of purchases and profiles")
+    replication: int = Field(1, ge=1, le=7, description="Replication factor of created topics")
+    idempotence: bool = Field(True, description="Idempotent Kafka producers (needs Apache Kafka)")
+    session_timeout: float = Field(
+        10.0, gt=0, le=300, description="Seconds until a silent worker loses its partitions"
+    )
+    rebalance_timeout: float = Field(
+        10.0, gt=0, le=300, description="Seconds a worker may take to rejoin the group"
+    )
+
+    clock: ClockMode = Field(
+        ClockMode.WALL, description="wall: live; event: replay, the highest event time is now"
+    )
+    max_event_bytes: int = Field(65_536, ge=256, description="Larger records are dead letters")
+    max_skew_seconds: float = Field(
+        300.0, ge=0, description="An event later than now plus this is a dead letter"
+    )
+    oldest_event: str = Field("1990-01-01", description="Earlier events are dead letters (date)")
+    base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+        "USD", description="Every amount is converted to this currency"
+    )
+    rates: Annotated[dict[str, float], NoDecode] = Field(
+        default_factory=dict,
+        description="Value of one unit in the base currency, as EUR=1.08,GBP=1.27",
+    )
+
+    half_life_days: float = Field(
+        60.0, gt=0, description="Half-life of the decayed orders and spend of a customer"
+    )
+    optional_features: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Features beyond the standard ones: age, gender, interests"
+    )
+    margin: float = Field(
+        0.1, ge=0, lt=1, description="A new centre must be nearer by this part to win a customer"
+    )
+    k: int = Field(0, ge=0, le=20, description="Number of segments; 0 chooses 3 to 8 by silhouette")
+    warmup_customers: int = Field(
+        500, ge=50, description="No segments before this many customers are known"
+    )
+    warmup_days: float = Field(
+        28.0, ge=0, description="No segments before the history spans this many days"
+    )
+    sample_share: float = Field(
+        0.1, ge=0, le=10, description="Population vectors sent to the trainer for each event"
+    )
+    sample_floor: float = Field(
+        5.0, ge=0, description="Population vectors sent per second at least, per partition"
+    )
+    seed: int = Field(42, description="Seed of clustering and sampling")
+
+    chunk_records: int = Field(512, ge=1, le=4096, description="Most records in one chunk")
+    cache_customers: int = Field(
+        50_000, ge=0, description="Customer states a worker keeps in memory, per partition"
+    )
+    rescore_per_second: float = Field(
+        5_000, gt=0, description="Stored customers a new model re-scores per second, per partition"
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address the metrics server binds to")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of the metrics server; 0 takes a free one"
+    )
+    log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("rates", mode="before")
+    @classmethod
+    def _parse_rates(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.split("=", 1) for pair in value.split(",") if pair.strip()]
+        if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004
+            raise ValueError("write it as EUR=1.08,GBP=1.27")
+        return {code.strip(): rate.strip() for code, rate in pairs}
+
+    @field_validator("rates")
+    @classmethod
+    def _check_rates(cls, value: dict[str, float]) -> dict[str, float]:
+        for code, rate in value.items():
+            if not 0 < rate < 1e6:  # noqa: PLR2004
+                raise ValueError(f"the rate of {code} must be a positive number, not {rate}")
+        return value
+
+    @field_validator("optional_features", mode="before")
+    @classmethod
+    def _parse_features(cls, value: object) -> object:
+        return (
+            tuple(v.strip() for v in value.split(",") if v.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("optional_features")
+    @classmethod
+    def _check_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - set(OPTIONAL_FEATURES))
+        if unknown:
+            raise ValueError(
+                f"unknown: {', '.join(unknown)}; known: {', '.join(OPTIONAL_FEATURES)}"
+            )
+        return tuple(f for f in OPTIONAL_FEATURES if f in value)
+
+    @model_validator(mode="after")
+    def _check_urls(self) -> Self:
+        if self.redis_url and urlsplit(self.redis_url).scheme not in {"redis", "rediss"}:
+            raise ValueError("REDIS_URL must begin with redis:// or rediss://")
+        return self
+
+    def rate(self, currency: str) -> float | None:
+        """Value of one unit of ``currency`` in the base currency; None if unknown."""
+        return 1.0 if currency == self.base_currency else self.rates.get(currency)
+
+    def shown(self) -> dict[str, object]:
+        """Every value in force with secrets removed, for logs and ``check-config``."""
+        values = self.model_dump(mode="json")
+        values["redis_url"] = hide_password(self.redis_url)
+        return values
+
+
+def hide_password(url: str) -> str:
+    """The URL without its password.
+
+    >>> hide_password("rediss://app:secret@cache:6380/1")
+    'rediss://app:***@cache:6380/1'
+    """
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url
+
+
+def env_name(field: str) -> str:
+    """Return the environment variable of a settings field."""
+    special = {"kafka_broker": "KAFKA_BROKER", "redis_url": "REDIS_URL"}
+    return special.get(field, f"SEGMENTER_{field.upper()}")
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings from the environment; overrides win.
+
+    Raises ConfigError that names the variable, what is wrong, and never the value of a secret.
+    """
+    known = {env_name(field) for field in Settings.model_fields}
+    unknown = sorted(k for k in os.environ if k.startswith("SEGMENTER_") and k not in known)
+    if unknown:
+        raise ConfigError(f"unknown setting {', '.join(unknown)}: see `segmenter check-config`")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(e["loc"], e["msg"]) for e in error.errors())) from None
+
+
+def _explain(loc: tuple[int | str, ...], message: str) -> str:
+    field = str(loc[0]) if loc else ""
+    name = field if field.isupper() else env_name(field)
+    return f"{name}: {message.removeprefix('Value error, ')}" if field else message

@@ -1,0 +1,125 @@
+"""Ports: what the pipeline needs from the outside world, and nothing else.
+
+``adapters/memory_store.py`` and ``adapters/redis_store.py`` implement the store; both pass the
+suite in ``tests/contract``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from stream_app.contracts import ModelSnapshot
+from stream_app.core.features import CustomerState
+
+
+class Outgoing(NamedTuple):
+    """A message for Kafka, kept in the outbox until the broker has it. Null value: tombstone."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Pending(NamedTuple):
+    """An outbox entry; ids of one partition grow with time."""
+
+    id: str
+    message: Outgoing
+
+
+class ApplyStatus(StrEnum):
+    """Answer of `apply`."""
+
+    OK = "OK"
+    OK_DUP = "OK_DUP"
+    FENCED = "FENCED"
+    MISMATCH = "MISMATCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Ownership of one partition. ``positions``: next offset per source topic; none when new."""
+
+    epoch: int
+    positions: dict[str, int]
+    clock: int
+    pending: tuple[Pending, ...]
+
+
+class CustomerWrite(NamedTuple):
+    """One customer's new state (None erases) and due time (ms; None: never)."""
+
+    customer_id: str
+    state: CustomerState | None
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One atomic write. ``base == next`` for writes that consume no record (lapses, re-scores).
+
+    ``id`` is unique per attempt chain: a retry of the same batch carries the same id.
+    """
+
+    id: str
+    topic: str
+    base: int
+    next: int
+    clock: int
+    customers: Sequence[CustomerWrite] = ()
+    outbox: Sequence[Outgoing] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Answer to a batch. ``position``: the stored next offset of the batch's topic."""
+
+    status: ApplyStatus
+    position: int
+    outbox_ids: tuple[str, ...] = ()
+    next_due: int | None = None
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer or refused to write; the caller retries the same call."""
+
+
+class PartitionStore(Protocol):
+    """State of the partitions: exact, fenced by an epoch, one atomic write per batch."""
+
+    async def claim(self, partition: int, owner: str) -> Claim:
+        """Take the partition: a new, greater epoch; earlier owners are fenced from now on."""
+
+    async def apply(self, partition: int, epoch: int, batch: Batch) -> Applied:
+        """Check epoch and base, then write everything, or nothing."""
+
+    async def load(self, partition: int, customers: Sequence[str]) -> list[CustomerState | None]:
+        """Read states in the order asked for; None where a customer is unknown."""
+
+    async def due(self, partition: int, until: int, limit: int) -> list[str]:
+        """Customers whose due time is at or before ``until`` (ms), earliest first."""
+
+    async def sample(self, partition: int, count: int) -> tuple[int, list[str]]:
+        """Population size, and ``count`` customers drawn uniformly with replacement."""
+
+    async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Walk all customers; start and end at cursor 0; each is seen at least once."""
+
+    async def trim(self, partition: int, ids: Sequence[str]) -> None:
+        """Remove published outbox entries."""
+
+
+class ModelStore(Protocol):
+    """Numbered, immutable snapshots."""
+
+    async def latest_version(self) -> int:
+        """Return the newest version, 0 when there is none."""
+
+    async def load_model(self, version: int) -> ModelSnapshot | None:
+        """Return one snapshot, None if it is not kept."""
+
+    async def save_model(self, snapshot: ModelSnapshot) -> bool:
+        """Store a snapshot if its version is exactly the newest plus one; tell whether it was."""
