@@ -174,7 +174,7 @@ class Settings(BaseSettings):
 
 
 def hide_password(url: str) -> str:
-    """The URL without its password.
+    """Blank out the password of a URL.
 
     >>> hide_password("rediss://app:secret@cache:6380/1")
     'rediss://app:***@cache:6380/1'

@@ -100,10 +100,10 @@ class PartitionStore(Protocol):
         """Read states in the order asked for; None where a customer is unknown."""
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:
-        """Customers whose due time is at or before ``until`` (ms), earliest first."""
+        """List customers whose due time is at or before ``until`` (ms), earliest first."""
 
     async def sample(self, partition: int, count: int) -> tuple[int, list[str]]:
-        """Population size, and ``count`` customers drawn uniformly with replacement."""
+        """Return the population size, and ``count`` customers drawn uniformly with replacement."""
 
     async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
         """Walk all customers; start and end at cursor 0; each is seen at least once."""

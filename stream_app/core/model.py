@@ -1,0 +1,162 @@
+"""The serving model: one immutable snapshot, ready to place customers in segments.
+
+A customer's coordinates are the transformed features, robustly scaled, clipped and weighted
+(``Scaling``). While a customer is silent only the first coordinate, recency, moves; so the instant
+at which another segment wins has a closed form (see ``SegmentModel.next_change``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import expm1, inf, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.contracts import ModelSnapshot, Scaling, Segment
+from stream_app.core.features import DAY_MS, FeatureSet
+
+Matrix = NDArray[np.float64]
+
+
+class UnknownFeatureSetError(Exception):
+    """The snapshot was made for other features than this worker computes; it must not score."""
+
+
+def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
+    """Scale a (n, d) matrix of transformed features to (n, d) coordinates, no unit."""
+    centred = (transformed - np.array(scaling.centre)) / np.array(scaling.scale)
+    clipped = np.clip(centred, -scaling.clip, scaling.clip)
+    return np.asarray(clipped * np.array(scaling.weight), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a customer belongs.
+
+    ``segment`` is an index into the snapshot's segments. ``margin``: 1 minus the distance to the
+    new centre over the distance to the old one. ``held``: another centre is nearer, but not by
+    the required margin.
+    """
+
+    segment: int
+    margin: float
+    held: bool
+
+
+class SegmentModel:
+    """One snapshot, compiled for scoring single customers."""
+
+    def __init__(self, snapshot: ModelSnapshot, features: FeatureSet, margin: float) -> None:
+        if snapshot.feature_set != features.version:
+            raise UnknownFeatureSetError(
+                f"model {snapshot.version} is for feature set {snapshot.feature_set}, "
+                f"this worker computes {features.version}"
+            )
+        self.snapshot = snapshot
+        self.features = features
+        self._keep = (1 - margin) ** 2
+        scaling = snapshot.scaling
+        self._clip = scaling.clip
+        self._scaling = tuple(zip(scaling.centre, scaling.scale, scaling.weight, strict=True))
+        self._centres = snapshot.centres
+        self._index = {segment.id: i for i, segment in enumerate(snapshot.segments)}
+
+    @property
+    def version(self) -> int:
+        """The snapshot's version."""
+        return self.snapshot.version
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments, in the order of the centres."""
+        return self.snapshot.segments
+
+    def index(self, segment_id: int) -> int | None:
+        """Return the index of a segment id, None if the segment does not exist (any more)."""
+        return self._index.get(segment_id)
+
+    def coordinates(self, vector: Sequence[float]) -> list[float]:
+        """Place one vector in natural units on the scaled axes."""
+        clip = self._clip
+        return [
+            min(clip, max(-clip, (x - centre) / scale)) * weight
+            for x, (centre, scale, weight) in zip(
+                self.features.transform(vector), self._scaling, strict=True
+            )
+        ]
+
+    def squared_distances(self, point: Sequence[float]) -> list[float]:
+        """Squared Euclidean distance of a scaled point to every centre."""
+        return [
+            sum([(x - c) * (x - c) for x, c in zip(point, centre, strict=True)])
+            for centre in self._centres
+        ]
+
+    def place(self, point: Sequence[float], current: int | None) -> Placement:
+        """Decide with hysteresis: leave ``current`` only for a centre nearer by the margin."""
+        distances = self.squared_distances(point)
+        nearest = min(range(len(distances)), key=distances.__getitem__)
+        if current is None:
+            return Placement(nearest, 1.0, held=False)
+        if nearest == current:
+            return Placement(current, 0.0, held=False)
+        if distances[nearest] < self._keep * distances[current]:
+            margin = 1 - sqrt(distances[nearest] / distances[current])
+            return Placement(nearest, margin, held=False)
+        return Placement(current, 0.0, held=True)
+
+    def contributions(self, old: int, new: int, point: Sequence[float]) -> list[float]:
+        """How much each coordinate speaks for ``new`` against ``old``; they sum to d² − d²."""
+        pairs = zip(point, self._centres[old], self._centres[new], strict=True)
+        return [(x - a) ** 2 - (x - b) ** 2 for x, a, b in pairs]
+
+    def next_change(self, point: Sequence[float], current: int) -> tuple[float, int] | None:
+        """Find the silence after which another centre wins, everything else unchanged.
+
+        Returns (recency in days, index of the winner), or None if silence never moves the
+        customer. With u the recency coordinate, o the own and c another centre, R the squared
+        distance in all other coordinates and q = (1 − margin)², the other centre wins where
+        q (R_o + (u − o)²) − (R_c + (u − c)²) > 0: a concave parabola in u, a line at margin 0.
+        """
+        distances = self.squared_distances(point)
+        u, own = point[0], self._centres[current][0]
+        rest = distances[current] - (u - own) ** 2
+        best, winner = inf, current
+        for i, centre in enumerate(self._centres):
+            if i == current:
+                continue
+            other_rest = distances[i] - (u - centre[0]) ** 2
+            crossing = _first_win(u, self._keep, own, rest, centre[0], other_rest)
+            if crossing < best:
+                best, winner = crossing, i
+        centre_, scale, weight = self._scaling[0]
+        if best >= self._clip * weight:
+            return None
+        return expm1(best / weight * scale + centre_), winner
+
+    def due(self, point: Sequence[float], current: int, last: int, now: int) -> int | None:
+        """Return the time (ms) of the next lapse, always after ``now``; None if there is none."""
+        change = self.next_change(point, current)
+        if change is None:
+            return None
+        return max(now + 1, last + int(change[0] * DAY_MS) + 1)
+
+
+def _first_win(u: float, q: float, o: float, rest: float, c: float, other_rest: float) -> float:
+    """Smallest coordinate ≥ u at which the other centre wins; infinite if there is none.
+
+    Solves a x² + b x + e > 0 with a = q − 1 ≤ 0.
+    """
+    a = q - 1
+    b = 2 * (c - q * o)
+    e = q * (rest + o * o) - other_rest - c * c
+    if a * u * u + b * u + e > 0:
+        return u
+    if a > -1e-12:  # noqa: PLR2004
+        return -e / b if b > 0 else inf
+    discriminant = b * b - 4 * a * e
+    if discriminant <= 0:
+        return inf
+    root = sqrt(discriminant)
+    lower = 2 * e / (-b - root) if b > 0 else (-b + root) / (2 * a)
+    return lower if lower >= u else inf
