@@ -4,6 +4,7 @@
 """
 
 import os
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -73,7 +74,9 @@ class Settings(BaseSettings):
     max_skew_seconds: float = Field(
         300.0, ge=0, description="An event later than now plus this is a dead letter"
     )
-    oldest_event: str = Field("1990-01-01", description="Earlier events are dead letters (date)")
+    oldest_event: date = Field(
+        date(1990, 1, 1), description="Earlier events are dead letters (date)"
+    )
     base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
         "USD", description="Every amount is converted to this currency"
     )

@@ -11,19 +11,11 @@ from typing import NamedTuple, Protocol
 
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.features import CustomerState
-
-
-class Outgoing(NamedTuple):
-    """A message for Kafka, kept in the outbox until the broker has it. Null value: tombstone."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+from stream_app.core.messages import Outgoing
 
 
 class Pending(NamedTuple):
-    """An outbox entry; ids of one partition grow with time."""
+    """An outbox entry. ``id``: ``<epoch>-<n>``, both numbers growing, so entries keep their order."""
 
     id: str
     message: Outgoing
@@ -60,7 +52,7 @@ class CustomerWrite(NamedTuple):
 class Batch:
     """One atomic write. ``base == next`` for writes that consume no record (lapses, re-scores).
 
-    ``id`` is unique per attempt chain: a retry of the same batch carries the same id.
+    ``id`` is unique, and a retry of the same batch carries the same id.
     """
 
     id: str
@@ -69,17 +61,20 @@ class Batch:
     next: int
     clock: int
     customers: Sequence[CustomerWrite] = ()
-    outbox: Sequence[Outgoing] = ()
+    outbox: Sequence[Pending] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Answer to a batch. ``position``: the stored next offset of the batch's topic."""
+    """Answer to a batch.
+
+    ``position``: the stored next offset of the batch's topic, -1 where there is none yet;
+    ``next_due``: earliest due time of the partition (ms), None where there is none.
+    """
 
     status: ApplyStatus
     position: int
-    outbox_ids: tuple[str, ...] = ()
     next_due: int | None = None
 
 
@@ -110,6 +105,9 @@ class PartitionStore(Protocol):
 
     async def trim(self, partition: int, ids: Sequence[str]) -> None:
         """Remove published outbox entries."""
+
+    async def counters(self, partition: int) -> dict[str, int]:
+        """Read the sums of all batches' counts, plus ``next:<topic>`` and ``clock``."""
 
 
 class ModelStore(Protocol):

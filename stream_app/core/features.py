@@ -58,7 +58,11 @@ class CustomerState(
     omit_defaults=True,
     rename={"decayed_orders": "d_orders", "decayed_spend": "d_spend"},
 ):
-    """Everything stored of one customer: features first, then the place in the model."""
+    """Everything stored of one customer: features first, then the place in the model.
+
+    ``segment`` 0: not placed yet. ``entered``: when the segment was entered (ms); ``due``: when
+    silence alone changes it (ms), 0 for never. ``model``: version that judged last.
+    """
 
     orders: int = 0
     first: int = 0
@@ -81,6 +85,7 @@ class CustomerState(
     sequence: int = 0
     model: int = 0
     entered: int = 0
+    due: int = 0
 
 
 def token(event_id: str) -> str:

@@ -160,3 +160,29 @@ def _first_win(u: float, q: float, o: float, rest: float, c: float, other_rest: 
     root = sqrt(discriminant)
     lower = 2 * e / (-b - root) if b > 0 else (-b + root) / (2 * a)
     return lower if lower >= u else inf
+
+
+class Models:
+    """The serving model and the few before it, which tell a moved boundary from a moved customer."""
+
+    def __init__(self, keep: int = 8) -> None:
+        self.keep = keep
+        self._versions: dict[int, SegmentModel] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._versions)
+
+    @property
+    def current(self) -> SegmentModel:
+        """The newest model; KeyError while there is none."""
+        return self._versions[max(self._versions)]
+
+    def get(self, version: int) -> SegmentModel | None:
+        """Return an earlier model that is still kept."""
+        return self._versions.get(version)
+
+    def add(self, model: SegmentModel) -> None:
+        """Serve ``model`` if it is newer than the others."""
+        self._versions[model.version] = model
+        while len(self._versions) > self.keep:
+            del self._versions[min(self._versions)]

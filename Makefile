@@ -1,0 +1,41 @@
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo '  Options of a command go in ARGS, as in: make test ARGS="-k topics"'
+
+install: $(STAMP)  ## set up .venv with everything
+
+demo: $(STAMP)  ## run the whole system on this machine
+	@$(BIN)/segmenter demo $(ARGS)
+
+test: $(STAMP)  ## run all tests
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP)  ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(STAMP)  ## measure the throughput
+	@$(BIN)/python tests/benchmarks/throughput.py $(ARGS)
+
+clean:  ## remove .venv, .segmenter, caches and build output
+	@rm -rf .venv .segmenter .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing. Try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up .venv, once; this takes a minute or two ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install -c constraints.txt -e '.[embedded,data,dashboard,dev]'
+	@$(PIP) install --no-deps lifetimes==0.11.3  # its dependencies are old; only its data is used
+	@touch $@

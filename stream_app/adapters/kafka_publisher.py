@@ -1,0 +1,70 @@
+"""Publishing to Kafka: in order per key, acknowledged by all replicas, and again if need be."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
+
+from stream_app.config import Settings
+from stream_app.core.messages import Outgoing
+
+logger = logging.getLogger(__name__)
+RETRY_SECONDS = 0.5
+MAX_REQUEST = 2 * 1024 * 1024
+
+
+class KafkaPublisher:
+    """Sends messages until the broker has them; the caller's order is kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Return when every message is acknowledged; on an outage send all of them again."""
+        while True:
+            try:
+                await self._send(messages)
+            except (KafkaError, OSError) as error:
+                logger.warning("publishing %d messages failed: %r", len(messages), error)
+                await self._recover(error)
+            else:
+                return
+
+    async def _send(self, messages: Sequence[Outgoing]) -> None:
+        producer = await self._started()
+        waiting = [
+            await producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
+            for m in messages
+        ]
+        await asyncio.gather(*waiting)
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._settings.kafka_broker,
+                    enable_idempotence=self._settings.idempotence,
+                    acks="all",
+                    linger_ms=0,
+                    max_request_size=MAX_REQUEST,
+                )
+                await producer.start()
+                self._producer = producer
+            return self._producer
+
+    async def _recover(self, error: Exception) -> None:
+        """Wait, and replace a producer whose sequence numbers the broker no longer accepts."""
+        if isinstance(error, OutOfOrderSequenceNumber):
+            await self.close()
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Flush and disconnect."""
+        async with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()

@@ -1,0 +1,221 @@
+"""Chunks through Faust: its aiokafka driver, delivering up to N records of a partition at once.
+
+Registered as URL scheme ``segkafka://``. One Faust message per chunk spares the framework's cost
+per event; offsets in Kafka become advisory. Where to read is decided by a `PositionSource` (the
+store for a worker), and every chunk says which offsets it covers, ``[base, next)``, taken from the
+fetcher's positions, so that the consumer of chunks can see a gap and ask for a rewind.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError
+from faust.transport.consumer import RecordMap
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from stream_app.pipeline import Chunk
+
+SCHEME = "segkafka"
+FETCH_WAIT_MS = 50
+BUFFER_WAIT_S = 0.05
+CREATE_TIME = 0
+
+
+class PositionSource(Protocol):
+    """Who knows where to read and what is durable."""
+
+    async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:
+        """Own the partitions from now on; next offset each, None where nothing is stored."""
+
+    async def start(self, tp: TP, committed: int | None, earliest: int) -> int:
+        """Decide where to begin a partition of which nothing is stored."""
+
+    def durable(self, tp: TP) -> int | None:
+        """Next offset that needs no re-reading; it is committed for display."""
+
+    def release(self, revoked: set[TP]) -> None:
+        """Stop working on partitions that are no longer ours; must not wait."""
+
+
+class ChunkApp(faust.App):
+    """A Faust app that reads chunks; ``source`` and ``chunk_records`` are set before it starts."""
+
+    source: PositionSource
+    chunk_records: int
+
+
+class ChunkThread(driver.AIOKafkaConsumerThread):
+    """The consumer's thread: fetches records and notes the offsets every fetch covers."""
+
+    def __post_init__(self) -> None:
+        """Set up; called by the base class."""
+        super().__post_init__()
+        self._delivered: dict[TP, int] = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        # Range gives one member the same partition number of every topic: purchases and profiles
+        # of a customer meet in one place.
+        consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
+        return consumer
+
+    async def _seek_wait(self, consumer: AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
+        self._delivered.update(partitions)
+        await super()._seek_wait(consumer, partitions)
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109
+        max_records: int | None = None,
+    ) -> RecordMap:
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        return {tp: self._cut(consumer, tp, batch) for tp, batch in records.items()}
+
+    def _cut(
+        self, consumer: AIOKafkaConsumer, tp: TP, records: list[ConsumerRecord]
+    ) -> list[Chunk]:
+        """Cut one fetch into chunks that together cover everything since the last delivery."""
+        position = consumer._subscription.subscription.assignment.state_value(tp).position  # noqa: SLF001
+        size = cast("ChunkApp", self.app).chunk_records
+        base = self._delivered.get(tp, records[0].offset)
+        chunks = []
+        for start in range(0, len(records), size):
+            part = records[start : start + size]
+            last = start + size >= len(records)
+            following = position if last else part[-1].offset + 1
+            chunks.append(Chunk(tp.topic, tp.partition, base, following, part))
+            base = following
+        self._delivered[tp] = base
+        return chunks
+
+    async def earliest_and_committed(self, tp: TP) -> tuple[int, int | None]:
+        """First offset the broker still has, and the group's committed offset."""
+        return cast("tuple[int, int | None]", await self.call_thread(self._edges, tp))
+
+    async def _edges(self, tp: TP) -> tuple[int, int | None]:
+        consumer = self._ensure_consumer()
+        earliest = await consumer.beginning_offsets([tp])
+        return earliest[tp], await consumer.committed(tp)
+
+
+class ChunkConsumer(driver.Consumer):
+    """Faust's consumer with chunks for messages and positions from a `PositionSource`."""
+
+    _thread: ChunkThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._buffer_dropped = asyncio.Event()
+
+    @property
+    def _source(self) -> PositionSource:
+        return cast("ChunkApp", self.app).source
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
+        """Yield chunks as messages until the flow stops or the group rebalances."""
+        fetched, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        for tp, chunk in _round_robin(fetched or {}):
+            if self.should_stop or not self.flow_active:
+                return
+            if generation != self.app.consumer_generation_id:
+                return
+            if active is None or tp in active or tp in self._buffered_partitions:
+                yield tp, self._message(tp, chunk)
+                await asyncio.sleep(0)
+
+    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+        newest = chunk.records[-1].timestamp / 1000.0
+        return ConsumerMessage(
+            tp.topic, tp.partition, chunk.next - 1, newest, CREATE_TIME, [], None,
+            cast("bytes", chunk), None, 0, len(chunk.records), tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:  # noqa: ASYNC109
+        """Like the base class, but back at once when a full buffer drains (it sleeps a second)."""
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            self._buffer_dropped.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._buffer_dropped.wait(), BUFFER_WAIT_S)
+            return {}, None
+        return await super()._wait_next_records(timeout)
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Wake the fetcher when a queue has room again."""
+        super().on_buffer_drop(tp)
+        self._buffer_dropped.set()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition to where the source says its state ends."""
+        generation = self.app.consumer_generation_id
+        known = await self._source.positions(self.assignment(), generation)
+        positions = {}
+        for tp, stored in known.items():
+            if stored is None:
+                earliest, committed = await self._thread.earliest_and_committed(tp)
+                positions[tp] = await self._source.start(tp, committed, earliest)
+            else:
+                positions[tp] = stored
+        if positions:
+            await self.seek_wait(positions)
+        return positions
+
+    def end_offset(self, tp: TP) -> int | None:
+        """Log end as of the last fetch; None before the first one or after a revoke."""
+        with suppress(IllegalStateError, AssertionError, KeyError):
+            return cast("int | None", self.highwater(tp))
+        return None
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let go before the framework waits for anything."""
+        self._source.release(revoked)
+        await super().on_partitions_revoked(revoked)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Ignore gaps between messages: chunks say themselves what they cover."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self.assignment() if not topics or tp in topics or tp.topic in topics)
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        self._acked.clear()
+        self._acked_index.clear()
+        durable = {tp: self._source.durable(tp) for tp in tps}
+        return {
+            tp: at for tp, at in durable.items() if at is not None and self._should_commit(tp, at)
+        }
+
+
+def _round_robin(fetched: Mapping[TP, Iterable[Chunk]]) -> Iterator[tuple[TP, Chunk]]:
+    """Take one chunk of each partition in turn."""
+    waiting = {tp: iter(chunks) for tp, chunks in fetched.items()}
+    while waiting:
+        for tp in list(waiting):
+            chunk = next(waiting[tp], None)
+            if chunk is None:
+                del waiting[tp]
+            else:
+                yield tp, chunk
+
+
+class ChunkTransport(driver.Transport):
+    """Transport of ``segkafka://`` URLs."""
+
+    Consumer = ChunkConsumer
+
+
+TRANSPORTS.aliases[SCHEME] = f"{__name__}:ChunkTransport"

@@ -1,0 +1,216 @@
+"""The store on Redis or Valkey: one JSON string per customer, one script per write.
+
+Keys of one partition share the hash tag ``{purchases:p}``, so a write touches one cluster slot:
+``:wm`` (hash: epoch, owner, last batch, clock, next offset per topic, counters), ``:c1:<customer>``
+(JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). The server
+must run ``maxmemory-policy noeviction``.
+"""
+
+from collections.abc import Awaitable, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from stream_app.contracts import ModelSnapshot
+from stream_app.core.features import STATE_VERSION, CustomerState
+from stream_app.core.messages import Outgoing
+from stream_app.ports import (
+    Applied,
+    ApplyStatus,
+    Batch,
+    Claim,
+    CustomerWrite,
+    Pending,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCRIPTS = files("stream_app.adapters") / "scripts"
+TRANSIENT = ("OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS")
+_state = msgspec.json.Decoder(CustomerState)
+_outgoing = msgspec.msgpack.Decoder(Outgoing)
+
+
+def connect(url: str, timeout: float = 2.0) -> "Redis":
+    """Open a client. Every command we send may be repeated, so it retries by itself, three times."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+@contextmanager
+def _translated() -> "Iterator[None]":
+    """Turn outages into StoreUnavailableError; anything else is a defect and passes."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        raise StoreUnavailableError(str(error)) from error
+    except ResponseError as error:
+        if str(error).startswith(TRANSIENT):
+            raise StoreUnavailableError(str(error)) from error
+        raise
+
+
+class RedisStore:
+    """PartitionStore and ModelStore over one client."""
+
+    def __init__(self, client: "Redis", namespace: str = "seg", topic: str = "purchases") -> None:
+        self._redis = client
+        self._prefix = namespace
+        self._topic = topic
+        self._claim = client.register_script((SCRIPTS / "claim.lua").read_text())
+        self._apply = client.register_script((SCRIPTS / "apply.lua").read_text())
+        self._save = client.register_script((SCRIPTS / "save_model.lua").read_text())
+
+    def _key(self, partition: int, name: str) -> str:
+        return f"{self._prefix}:{{{self._topic}:{partition}}}:{name}"
+
+    def _customer(self, partition: int, customer_id: str) -> str:
+        return self._key(partition, f"c{STATE_VERSION}:{customer_id}")
+
+    async def claim(self, partition: int, owner: str) -> Claim:
+        """Take the partition with a greater epoch; see `PartitionStore.claim`."""
+        with _translated():
+            keys = [self._key(partition, "wm"), self._key(partition, "out")]
+            flat, entries = await self._claim(keys=keys, args=[owner])
+        fields = dict(zip(_texts(flat[::2]), _texts(flat[1::2]), strict=True))
+        return Claim(
+            epoch=int(fields["epoch"]),
+            positions=_numbers(fields, "next:"),
+            clock=int(fields.get("clock", 0)),
+            pending=tuple(Pending(i.decode(), _outgoing.decode(pair[1])) for i, pair in entries),
+        )
+
+    async def apply(self, partition: int, epoch: int, batch: Batch) -> Applied:
+        """Write a batch, all or nothing; see `PartitionStore.apply`."""
+        keys = [self._key(partition, name) for name in ("wm", "due", "out")]
+        keys += [self._customer(partition, write.customer_id) for write in batch.customers]
+        args: list[Any] = [epoch, batch.id, batch.topic, batch.base, batch.next, batch.clock]
+        args += _group([pair for pair in batch.counts.items() if pair[1]])
+        args += _group([_customer_args(write) for write in batch.customers])
+        args += _group([(p.id, msgspec.msgpack.encode(p.message)) for p in batch.outbox])
+        with _translated():
+            status, position, due = await self._apply(keys=keys, args=args)
+        next_due = None if due == b"inf" else int(float(due))
+        return Applied(ApplyStatus(status.decode()), int(position), next_due)
+
+    async def load(self, partition: int, customers: Sequence[str]) -> list[CustomerState | None]:
+        """Read states; see `PartitionStore.load`."""
+        if not customers:
+            return []
+        with _translated():
+            values = await self._redis.mget([self._customer(partition, c) for c in customers])
+        return [None if value is None else _state.decode(value) for value in values]
+
+    async def due(self, partition: int, until: int, limit: int) -> list[str]:
+        """List customers due; see `PartitionStore.due`."""
+        key = self._key(partition, "due")
+        with _translated():
+            found = await self._redis.zrangebyscore(key, "-inf", until, start=0, num=limit)
+        return _texts(found)
+
+    async def sample(self, partition: int, count: int) -> tuple[int, list[str]]:
+        """Draw customers; see `PartitionStore.sample`."""
+        key = self._key(partition, "due")
+        with _translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(key)
+                pipe.zrandmember(key, -count)
+                population, drawn = await pipe.execute()
+        return population, _texts(drawn)
+
+    async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Walk customers; see `PartitionStore.scan`."""
+        key = self._key(partition, "due")
+        with _translated():
+            following, pairs = await self._redis.zscan(key, cursor, count=count)
+        return following, _texts([member for member, _ in pairs])
+
+    async def trim(self, partition: int, ids: Sequence[str]) -> None:
+        """Remove published outbox entries; see `PartitionStore.trim`."""
+        if ids:
+            with _translated():
+                await self._redis.xdel(self._key(partition, "out"), *ids)
+
+    async def counters(self, partition: int) -> dict[str, int]:
+        """Read the counters, the clock and the next offsets (``next:<topic>``) of a partition."""
+        with _translated():
+            reply = await cast(
+                "Awaitable[dict[bytes, bytes]]", self._redis.hgetall(self._key(partition, "wm"))
+            )
+        fields = dict(zip(_texts(reply), _texts(reply.values()), strict=True))
+        found = _numbers(fields, "count:")
+        found |= {f"next:{topic}": at for topic, at in _numbers(fields, "next:").items()}
+        return found | {"clock": int(fields.get("clock", 0))}
+
+    async def latest_version(self) -> int:
+        """Return the newest model version, 0 when there is none."""
+        with _translated():
+            return int(await self._redis.get(f"{self._prefix}:{{models}}:latest") or 0)
+
+    async def load_model(self, version: int) -> ModelSnapshot | None:
+        """Return one snapshot, None if it is not kept."""
+        with _translated():
+            reply = self._redis.hget(f"{self._prefix}:{{models}}:history", str(version))
+            value = await cast("Awaitable[bytes | None]", reply)
+        return None if value is None else ModelSnapshot.model_validate_json(value)
+
+    async def save_model(self, snapshot: ModelSnapshot) -> bool:
+        """Store a snapshot if it is exactly the next one."""
+        keys = [f"{self._prefix}:{{models}}:{name}" for name in ("latest", "history")]
+        with _translated():
+            saved = await self._save(keys=keys, args=[snapshot.version, snapshot.model_dump_json()])
+        return bool(saved)
+
+    async def settle(self, facts: dict[str, str]) -> dict[str, str]:
+        """Write facts that must never change under stored state, once; return what is stored."""
+        key = f"{self._prefix}:meta"
+        with _translated():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for name, value in facts.items():
+                    pipe.hsetnx(key, name, value)
+                pipe.hgetall(key)
+                *_, stored = await pipe.execute()
+        return dict(zip(_texts(stored), _texts(stored.values()), strict=True))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+def _customer_args(write: CustomerWrite) -> tuple[str, bytes, str]:
+    """Arguments of one customer: without a purchase nobody is in the due set."""
+    state = write.state
+    if state is None:
+        return write.customer_id, b"", ""
+    due = "" if not state.orders else "+inf" if write.due is None else str(write.due)
+    return write.customer_id, msgspec.json.encode(state), due
+
+
+def _group(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [len(rows), *(value for row in rows for value in row)]
+
+
+def _texts(values: Any) -> list[str]:
+    return [value.decode() for value in values]
+
+
+def _numbers(fields: dict[str, str], prefix: str) -> dict[str, int]:
+    return {k.removeprefix(prefix): int(v) for k, v in fields.items() if k.startswith(prefix)}
+
+
+__all__ = ["RedisError", "RedisStore", "connect"]

@@ -1,0 +1,132 @@
+"""The composition root: settings in, wired objects out. Nothing connects at import."""
+
+import os
+import socket
+import sys
+import uuid
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from stream_app.adapters.kafka_topics import ensure_topics
+from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
+from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.config import ClockMode, ConfigError, Settings
+from stream_app.core.events import Limits, to_ms
+from stream_app.core.features import FeatureSet
+from stream_app.core.model import Models
+from stream_app.core.turn import Rules
+from stream_app.pipeline import Pipeline
+from stream_app.ports import PartitionStore, StoreUnavailableError
+
+EXIT_SOFTWARE = 70
+EXIT_CONFIG = 78
+
+
+def features_of(settings: Settings) -> FeatureSet:
+    """Build the feature set in force."""
+    return FeatureSet.build(settings.half_life_days, settings.optional_features)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Build the limits of incoming records."""
+    return Limits(
+        max_bytes=settings.max_event_bytes,
+        max_skew=round(settings.max_skew_seconds * 1000),
+        oldest=to_ms(datetime.combine(settings.oldest_event, datetime.min.time(), UTC)),
+        rates={settings.base_currency: 1.0} | settings.rates,
+    )
+
+
+def pipeline_of(settings: Settings, store: PartitionStore, models: Models) -> Pipeline:
+    """Wire the pipeline to a store."""
+    rules = Rules(
+        features=features_of(settings),
+        event_clock=settings.clock is ClockMode.EVENT,
+        changes=settings.topic_changes,
+        dead_letters=settings.topic_dead_letters,
+    )
+    topics = (settings.topic_purchases, settings.topic_profiles)
+    return Pipeline(store, models, rules, limits_of(settings), topics, settings.cache_customers)
+
+
+def store_of(settings: Settings) -> RedisStore:
+    """Open the store; ConfigError if no URL is set."""
+    if not settings.redis_url:
+        raise ConfigError("REDIS_URL is not set: for example redis://127.0.0.1:6379/0")
+    return RedisStore(connect(settings.redis_url), settings.namespace, settings.topic_purchases)
+
+
+async def settle(settings: Settings, store: RedisStore) -> None:
+    """Refuse to run on state that was stored under other settings.
+
+    Raises ConfigError naming the setting, or that the store does not answer.
+    """
+    facts = {
+        "PARTITIONS": str(settings.partitions),
+        "HALF_LIFE_DAYS": f"{settings.half_life_days:g}",
+        "BASE_CURRENCY": settings.base_currency,
+        "TOPIC_PURCHASES": settings.topic_purchases,
+    }
+    try:
+        stored = await store.settle(facts)
+    except StoreUnavailableError as error:
+        raise ConfigError(f"REDIS_URL: the store does not answer: {error}") from None
+    for name, value in facts.items():
+        if stored[name] != value:
+            raise ConfigError(
+                f"SEGMENTER_{name} is {value}, but the stored customers were counted with "
+                f"{stored[name]}: set it back, or start afresh with another SEGMENTER_NAMESPACE "
+                "and SEGMENTER_GROUP"
+            )
+
+
+async def prepare(settings: Settings) -> None:
+    """Check the store and create missing topics; ConfigError or TopicError if that can't be."""
+    store = store_of(settings)
+    try:
+        await settle(settings, store)
+    finally:
+        await store.close()
+    await ensure_topics(settings)
+
+
+def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkApp:
+    """Build a Faust app that reads chunks; ConfigError if no broker is set."""
+    if not settings.kafka_broker:
+        raise ConfigError("KAFKA_BROKER is not set: for example 127.0.0.1:9092")
+    hosts = ";".join(f"{SCHEME}://{host}" for host in settings.kafka_broker.split(","))
+    tuning: dict[str, Any] = {
+        "processing_guarantee": "at_least_once",
+        "stream_wait_empty": False,
+        "web_enabled": False,
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "table_standby_replicas": 0,
+        "cython_optimizations": True,
+        "broker_session_timeout": settings.session_timeout,
+        "broker_heartbeat_interval": min(3.0, settings.session_timeout / 4),
+        "broker_rebalance_timeout": settings.rebalance_timeout,
+        "broker_request_timeout": 40.0,
+        "broker_commit_interval": 1.0,
+        "broker_max_poll_records": 4 * settings.chunk_records,
+        "stream_buffer_maxsize": 16,
+        "consumer_auto_offset_reset": "earliest",
+        "worker_redirect_stdouts": False,
+    }
+    app = ChunkApp(group, broker=hosts, **tuning)
+    app.source = source
+    app.chunk_records = settings.chunk_records
+    return app
+
+
+def owner_name() -> str:
+    """Name this process uniquely, for the epoch's owner field."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def give_up(process: str, error: BaseException) -> NoReturn:
+    """Say why on one line and leave at once; a supervisor restarts what can be restarted."""
+    code = EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_SOFTWARE
+    sys.stderr.write(f"segmenter {process}: {type(error).__name__}: {error}\n")
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,32 @@
+"""The command line: ``segmenter COMMAND``."""
+
+import sys
+
+import typer
+
+from stream_app.adapters.embedded import MissingServiceError, ServiceError
+from stream_app.adapters.kafka_topics import TopicError
+from stream_app.cli.run import check_config, trainer, worker
+from stream_app.config import ConfigError
+
+EXIT_CONFIG = 78
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Streaming real-time customer segmenter: purchases in, segment changes out.\n\n"
+    "Start with [bold]segmenter demo[/bold]: a year of real purchases, nothing else needed.",
+)
+app.command()(worker)
+app.command()(trainer)
+app.command()(check_config)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one sentence, not in a traceback."""
+    try:
+        app()
+    except (ConfigError, TopicError, MissingServiceError, ServiceError) as error:
+        sys.stderr.write(f"segmenter: {error}\n")
+        raise SystemExit(EXIT_CONFIG) from None

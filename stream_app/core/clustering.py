@@ -1,0 +1,128 @@
+"""Batch clustering: robust scaling, k-means with restarts, and how many segments are useful.
+
+Matrices are (n customers, d features); "points" are scaled coordinates without a unit.
+Everything runs on one thread: sums in a fixed order make results reproducible to the bit.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from stream_app.contracts import Scaling
+from stream_app.core.model import Matrix
+
+Labels = NDArray[np.int64]
+
+FEWEST, USEFUL, MOST = 3, 6, 8
+RESTARTS = 10
+IQR_OF_STD = 1.349
+CLEAR_STRUCTURE = 0.5
+CLEAR_TOLERANCE = 0.02
+WEAK_PART = 0.7
+MEDIAN_SHIFT = 0.25
+SCALE_FACTOR = 1.25
+
+
+def robust_scaling(transformed: Matrix, weights: Sequence[float], clip: float) -> Scaling:
+    """Median and interquartile range of each column of an (n, d) matrix of transformed features.
+
+    A column whose quartiles coincide takes its standard deviation × 1.349 (the interquartile
+    range of a normal distribution with it), a constant column 1.
+    """
+    low, median, high = np.percentile(transformed, [25, 50, 75], axis=0)
+    scale = high - low
+    scale = np.where(scale > 0, scale, transformed.std(axis=0) * IQR_OF_STD)
+    scale = np.where(scale > 0, scale, 1.0)
+    return Scaling(
+        centre=tuple(median.tolist()), scale=tuple(scale.tolist()), weight=tuple(weights), clip=clip
+    )
+
+
+def has_moved(old: Scaling, new: Scaling) -> bool:
+    """Tell whether a median moved by over 0.25 scales or a scale changed by a factor over 1.25."""
+    scale, fresh = np.array(old.scale), np.array(new.scale)
+    shift = np.abs(np.array(new.centre) - np.array(old.centre)) / scale
+    factor = np.maximum(fresh / scale, scale / fresh)
+    return bool(np.any(shift > MEDIAN_SHIFT) or np.any(factor > SCALE_FACTOR))
+
+
+def unscale(centres: Matrix, scaling: Scaling) -> Matrix:
+    """Map (k, d) centres back to transformed features."""
+    natural = centres / np.array(scaling.weight) * np.array(scaling.scale)
+    return np.asarray(natural + np.array(scaling.centre), dtype=np.float64)
+
+
+def nearest(points: Matrix, centres: Matrix) -> Labels:
+    """Index of the nearest of (k, d) centres for each of (n, d) points, shape (n,)."""
+    return np.asarray(_squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
+
+
+def inertia(points: Matrix, centres: Matrix) -> float:
+    """Sum of the squared distances of (n, d) points to their nearest centre."""
+    return float(_squared_distances(points, centres).min(axis=1).sum())
+
+
+def _squared_distances(points: Matrix, centres: Matrix) -> Matrix:
+    return np.stack([((points - centre) ** 2).sum(axis=1) for centre in centres], axis=1)
+
+
+def kmeans(points: Matrix, k: int, seed: int) -> Matrix:
+    """Best of ten k-means++ starts (Arthur and Vassilvitskii 2007), sorted by coordinates, (k, d).
+
+    Fewer rows come back where there are fewer distinct points than ``k``.
+    """
+    k = min(k, len(np.unique(points, axis=0)))
+    centres = _lloyd(points, KMeans(k, n_init=RESTARTS, random_state=seed))
+    return centres[np.lexsort(centres.T[::-1])]
+
+
+def refine(points: Matrix, centres: Matrix) -> Matrix:
+    """Lloyd's algorithm from the given (k, d) centres; row i of the result grew out of row i."""
+    return _lloyd(points, KMeans(len(centres), init=centres, n_init=1))
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _lloyd(points: Matrix, estimator: KMeans) -> Matrix:
+    with _controller().limit(limits=1):
+        return np.asarray(estimator.fit(points).cluster_centers_, dtype=np.float64)
+
+
+def silhouettes(points: Matrix, seed: int) -> dict[int, float]:
+    """Mean silhouette (Rousseeuw 1987) of k-means for each k from 3 to 8 that the points allow."""
+    most = min(MOST, len(np.unique(points, axis=0)) - 1)
+    return {k: _silhouette(points, kmeans(points, k, seed)) for k in range(FEWEST, most + 1)}
+
+
+def _silhouette(points: Matrix, centres: Matrix) -> float:
+    with _controller().limit(limits=1):
+        return round(float(silhouette_score(points, nearest(points, centres))), 4)
+
+
+def useful_k(curve: dict[int, float]) -> int:
+    """Choose the number of segments from a silhouette curve; 3 where there is none.
+
+    Where groups are well apart (best silhouette ≥ 0.5, "reasonable structure" to Kaufman and
+    Rousseeuw 1990) the curve decides: the largest k within 0.02 of the best. Purchase behaviour
+    is mostly a continuum, though: the curve is low and falls from the start, so its maximum says
+    only that few segments are easier to tell apart than many. Then usefulness decides: of all k
+    that keep 70 % of the best the one nearest to 6, about as many groups as a team treats apart.
+
+    >>> useful_k({3: 0.61, 4: 0.74, 5: 0.66, 6: 0.58})
+    4
+    >>> useful_k({3: 0.33, 4: 0.26, 5: 0.25, 6: 0.24, 7: 0.21, 8: 0.20})
+    6
+    """
+    best = max(curve.values(), default=0.0)
+    if best >= CLEAR_STRUCTURE:
+        return max(k for k, value in curve.items() if value >= best - CLEAR_TOLERANCE)
+    good = [k for k, value in curve.items() if value >= best * WEAK_PART]
+    return min(good, key=lambda k: (abs(k - USEFUL), -k), default=FEWEST)

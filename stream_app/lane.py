@@ -1,0 +1,201 @@
+"""A lane: everything that happens to one partition, in sequence.
+
+Chunks come first; between them, and while there are none, the lane lets due customers lapse,
+re-scores after a new model and samples the population for the trainer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from stream_app.adapters.metrics import Metrics
+from stream_app.contracts import PopulationSample
+from stream_app.core.messages import Outgoing
+from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
+from stream_app.ports import Pending
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 0.05
+RECLAIM_S = 0.5
+RESCORE_CUSTOMERS = 128
+SAMPLE_CUSTOMERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """Rates of the work between chunks, per partition."""
+
+    sample_share: float
+    sample_floor: float
+    rescore_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneServices:
+    """What a lane uses. ``publish`` returns when all messages are acknowledged."""
+
+    pipeline: Pipeline
+    metrics: Metrics
+    claim: Callable[[int], Awaitable[tuple[Session, tuple[Pending, ...]]]]
+    rewind: Callable[[str, int, int], Awaitable[None]]
+    publish: Callable[[list[Outgoing]], Awaitable[None]]
+    publish_sample: Callable[[PopulationSample], Awaitable[None]]
+    wall: Callable[[], int]
+
+
+class Lane:
+    """The work on one partition, from its claim to its release."""
+
+    def __init__(self, partition: int, services: LaneServices, settings: LaneSettings) -> None:
+        self.partition = partition
+        self.session: Session
+        self._services = services
+        self._settings = settings
+        self._queue: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=2)
+        self._released = asyncio.Event()
+        self._publishing: asyncio.Task[None] | None = None
+        self._rewound: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        self._sizes: dict[int, int] = {}
+        self._model = 0
+        self._rescore_cursor: int | None = None
+        self._samples = 0.0
+        self._rescores = 0.0
+        self._last_turn = services.wall()
+
+    async def claim(self) -> None:
+        """Own the partition from now on, and publish what an earlier owner could not."""
+        self.session, pending = await self._services.claim(self.partition)
+        counters = await self._services.pipeline.store.counters(self.partition)
+        self._sizes = {
+            int(name.removeprefix("segment:")): size
+            for name, size in counters.items()
+            if name.startswith("segment:")
+        }
+        self._model = 0
+        await self._publish(list(pending))
+
+    async def put(self, chunk: Chunk, end: int | None) -> None:
+        """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""
+        if end is not None:
+            self._ends[chunk.topic] = end
+        await self._queue.put(chunk)
+
+    def release(self) -> None:
+        """Stop after the work in hand."""
+        self._released.set()
+
+    async def run(self) -> None:
+        """Work until released."""
+        while not self._released.is_set():
+            try:
+                chunk = await asyncio.wait_for(self._queue.get(), IDLE_S)
+            except TimeoutError:
+                pass
+            else:
+                await self._chunk(chunk)
+            await self._between()
+        if self._publishing:
+            await self._publishing
+
+    async def _chunk(self, chunk: Chunk) -> None:
+        expected = self.session.positions.get(chunk.topic, chunk.base)
+        if chunk.next <= expected:
+            return
+        if chunk.base > expected:
+            await self._rewind(chunk.topic, expected)
+            return
+        self._rewound.pop(chunk.topic, None)
+        part = chunk.since(expected)
+        wall = self._services.wall()
+        outcome = await self._services.pipeline.process(self.session, part, wall)
+        self._samples += self._settings.sample_share * len(part.records)
+        await self._done(outcome, part)
+
+    async def _rewind(self, topic: str, offset: int) -> None:
+        """Ask once for the missing records; what was read beyond them is dropped meanwhile."""
+        if self._rewound.get(topic) != offset:
+            logger.info("%s/%d: a gap, reading again from %d", topic, self.partition, offset)
+            self._rewound[topic] = offset
+            await self._services.rewind(topic, self.partition, offset)
+
+    async def _done(self, outcome: Outcome | None, chunk: Chunk | None = None) -> None:
+        """Publish what was written; after a refused write take the partition anew."""
+        if outcome is None:
+            return
+        if not outcome.ok:
+            await self._reclaim(outcome)
+            return
+        self._services.metrics.observe(outcome)
+        for name, change in outcome.counts.items():
+            if name.startswith("segment:"):
+                segment = int(name.removeprefix("segment:"))
+                self._sizes[segment] = self._sizes.get(segment, 0) + change
+        await self._publish(list(outcome.outbox), chunk)
+
+    async def _reclaim(self, outcome: Outcome) -> None:
+        """Somebody else wrote: wait to be released; still the owner by then, claim again."""
+        logger.warning(
+            "partition %d: %s, claiming it again", self.partition, outcome.applied.status
+        )
+        try:
+            await asyncio.wait_for(self._released.wait(), RECLAIM_S)
+        except TimeoutError:
+            await self.claim()
+            for topic, position in self.session.positions.items():
+                self._rewound[topic] = position
+                await self._services.rewind(topic, self.partition, position)
+
+    async def _publish(self, entries: list[Pending], chunk: Chunk | None = None) -> None:
+        """Publish in order, one write at a time, while the next chunk is being processed."""
+        if self._publishing:
+            await self._publishing
+        self._publishing = asyncio.create_task(self._send(entries, chunk))
+
+    async def _send(self, entries: list[Pending], chunk: Chunk | None) -> None:
+        if entries:
+            await self._services.publish([entry.message for entry in entries])
+            store = self._services.pipeline.store
+            await store.trim(self.partition, [entry.id for entry in entries])
+        if chunk:
+            published = (record.timestamp for record in chunk.records)
+            self._services.metrics.observe_latency(published, self._services.wall())
+
+    async def _between(self) -> None:
+        """One bounded portion of each background duty."""
+        wall = self._services.wall()
+        passed, self._last_turn = (wall - self._last_turn) / 1000, wall
+        await self._done(await self._services.pipeline.lapse(self.session, wall))
+        await self._rescore(wall, passed)
+        await self._sample(wall, passed)
+        self._services.metrics.observe_partition(self.session, self._ends, self._sizes)
+
+    async def _rescore(self, wall: int, passed: float) -> None:
+        models = self._services.pipeline.models
+        if not models:
+            return
+        if self._model != models.current.version:
+            self._model, self._rescore_cursor = models.current.version, 0
+        if self._rescore_cursor is None:
+            return
+        rate = self._settings.rescore_per_second
+        self._rescores = min(rate, self._rescores + rate * passed)
+        if self._rescores >= RESCORE_CUSTOMERS:
+            self._rescores -= RESCORE_CUSTOMERS
+            cursor, outcome = await self._services.pipeline.rescore(
+                self.session, self._rescore_cursor, RESCORE_CUSTOMERS, wall
+            )
+            self._rescore_cursor = cursor or None
+            await self._done(outcome)
+
+    async def _sample(self, wall: int, passed: float) -> None:
+        self._samples += self._settings.sample_floor * passed
+        if self._samples < 1:
+            return
+        count = min(SAMPLE_CUSTOMERS, int(self._samples))
+        self._samples = min(self._samples - count, SAMPLE_CUSTOMERS)
+        sample = await self._services.pipeline.sample(self.session, count, wall)
+        if sample:
+            await self._services.publish_sample(sample)

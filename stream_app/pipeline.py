@@ -1,0 +1,266 @@
+"""The story of one chunk: decode, load, fold and judge, one atomic write, publish.
+
+``Pipeline.process`` is the only place that knows the order. States come in through the store port,
+the pure core decides (``core/turn.py``), one `Batch` goes out through the same port; its messages
+wait in the outbox until the caller has published them. Every purchase is judged on its own, in
+order, so results do not depend on how records were cut into chunks.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from stream_app.contracts import PopulationSample, Reason, RejectReason, SampledCustomer
+from stream_app.core.events import (
+    Event,
+    Limits,
+    Record,
+    Rejected,
+    decode_profile,
+    decode_purchase,
+    to_datetime,
+)
+from stream_app.core.features import CustomerState
+from stream_app.core.messages import Outgoing
+from stream_app.core.model import Models
+from stream_app.core.transitions import Judge
+from stream_app.core.turn import Rules, Turn
+from stream_app.ports import (
+    Applied,
+    ApplyStatus,
+    Batch,
+    Claim,
+    CustomerWrite,
+    PartitionStore,
+    Pending,
+)
+
+LAPSES_A_TURN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of one partition: all offsets in ``[base, next)``."""
+
+    topic: str
+    partition: int
+    base: int
+    next: int
+    records: Sequence[Record]
+
+    def since(self, offset: int) -> "Chunk":
+        """Drop the part that was already applied."""
+        records = [record for record in self.records if record.offset >= offset]
+        return Chunk(self.topic, self.partition, max(self.base, offset), self.next, records)
+
+
+@dataclass(slots=True)
+class Session:
+    """What one owner knows of its partition within one epoch; dropped when fenced."""
+
+    partition: int
+    epoch: int
+    positions: dict[str, int]
+    clock: int
+    cache: dict[str, CustomerState] = field(default_factory=dict)
+    next_due: int | None = 0
+    batches: int = 0
+    sent: int = 0
+
+    @classmethod
+    def of(cls, partition: int, claim: Claim) -> "Session":
+        """Begin the session of a claim."""
+        return cls(partition, claim.epoch, dict(claim.positions), claim.clock)
+
+    def enqueue(self, messages: Iterable[Outgoing]) -> list[Pending]:
+        """Number messages for the outbox: ids grow within an epoch, and epochs grow."""
+        pending = []
+        for message in messages:
+            self.sent += 1
+            pending.append(Pending(f"{self.epoch}-{self.sent}", message))
+        return pending
+
+    def remember(self, states: Iterable[tuple[str, CustomerState | None]], most: int) -> None:
+        """Keep written states, the latest last, at most ``most`` of them."""
+        for customer_id, state in states:
+            self.cache.pop(customer_id, None)
+            if state is not None:
+                self.cache[customer_id] = state
+        for customer_id in list(self.cache)[: max(0, len(self.cache) - most)]:
+            del self.cache[customer_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one write did: the store's answer, what is to be published, counts for the metrics."""
+
+    applied: Applied
+    outbox: Sequence[Pending]
+    counts: Counter[str]
+    moves: Counter[Reason]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the write is in the store."""
+        return self.applied.status in {ApplyStatus.OK, ApplyStatus.OK_DUP}
+
+
+class Pipeline:
+    """Processes chunks, lapses, re-scores and samples of the partitions this process owns."""
+
+    def __init__(
+        self,
+        store: PartitionStore,
+        models: Models,
+        rules: Rules,
+        limits: Limits,
+        topics: tuple[str, str],
+        cache_customers: int = 50_000,
+    ) -> None:
+        self.store = store
+        self.models = models
+        self.rules = rules
+        self._limits = limits
+        self._purchases, profiles = topics
+        self._decoders: dict[str, Callable[[Record, Limits, int], Event]] = {
+            self._purchases: decode_purchase,
+            profiles: decode_profile,
+        }
+        self._cache_customers = cache_customers
+
+    async def process(self, session: Session, chunk: Chunk, wall: int) -> Outcome:
+        """Apply one chunk. ``wall`` is the present in ms.
+
+        Records the core cannot handle become dead letters; the rest of the chunk is applied.
+        """
+        decode = self._decoders[chunk.topic]
+        events = [decode(record, self._limits, wall) for record in chunk.records]
+        while True:
+            states = await self._states(session, _customers(events))
+            turn = self._turn(session, chunk.topic, states, wall)
+            failed = _fold(turn, chunk.records, events)
+            if failed is None:
+                return await self._write(session, turn, chunk.topic, chunk.base, chunk.next)
+            index, error = failed
+            events[index] = Rejected(RejectReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
+            session.cache.clear()
+
+    async def lapse(self, session: Session, wall: int) -> Outcome | None:
+        """Judge up to 256 customers whose silence is due; None if there are none."""
+        now = session.clock if self.rules.event_clock else wall
+        if not self.models or session.next_due is None or session.next_due > now:
+            return None
+        customers = await self.store.due(session.partition, now, LAPSES_A_TURN)
+        return await self._judge_again(session, customers, wall, Turn.lapse)
+
+    async def rescore(
+        self, session: Session, cursor: int, count: int, wall: int
+    ) -> tuple[int, Outcome | None]:
+        """Judge about ``count`` stored customers under the current model; return the next cursor.
+
+        The walk over all customers starts and ends at cursor 0.
+        """
+        cursor, customers = await self.store.scan(session.partition, cursor, count)
+        states = await self._states(session, customers)
+        version = self.models.current.version
+        behind = [c for c, s in states.items() if s is not None and s.orders and s.model != version]
+        return cursor, await self._judge_again(session, behind, wall, Turn.rescore)
+
+    async def sample(self, session: Session, count: int, wall: int) -> PopulationSample | None:
+        """Draw stored customers uniformly and evaluate them now; None if there are none."""
+        population, customers = await self.store.sample(session.partition, count)
+        states = await self._states(session, customers)
+        features = self.rules.features
+        now = session.clock if self.rules.event_clock else wall
+        drawn = tuple(
+            SampledCustomer(customer_id=customer, vector=features.vector(state, now))
+            for customer in customers
+            if (state := states[customer]) is not None and state.orders
+        )
+        if not drawn:
+            return None
+        return PopulationSample(
+            feature_set=features.version,
+            partition=session.partition,
+            population=population,
+            event_time=to_datetime(now),
+            customers=drawn,
+        )
+
+    async def _judge_again(
+        self,
+        session: Session,
+        customers: Sequence[str],
+        wall: int,
+        step: Callable[[Turn, str], None],
+    ) -> Outcome | None:
+        """Apply a step to each customer in a write that consumes no record."""
+        if not customers:
+            session.next_due = None if step is Turn.lapse else session.next_due
+            return None
+        states = await self._states(session, customers)
+        turn = self._turn(session, self._purchases, states, wall)
+        for customer in dict.fromkeys(customers):
+            step(turn, customer)
+        position = session.positions.get(self._purchases, 0)
+        return await self._write(session, turn, self._purchases, position, position)
+
+    async def _states(
+        self, session: Session, customers: Iterable[str]
+    ) -> dict[str, CustomerState | None]:
+        """Read states from the session's cache, the rest from the store."""
+        states: dict[str, CustomerState | None] = {c: session.cache.get(c) for c in customers}
+        missing = [customer for customer, state in states.items() if state is None]
+        if missing:
+            loaded = await self.store.load(session.partition, missing)
+            states.update(zip(missing, loaded, strict=True))
+        return states
+
+    def _turn(
+        self, session: Session, topic: str, states: dict[str, CustomerState | None], wall: int
+    ) -> Turn:
+        replay = self.rules.event_clock
+        judge = Judge(self.models, session.epoch, wall, topic, session.partition, replay)
+        return Turn(self.rules, judge, states, session.clock, wall)
+
+    async def _write(
+        self, session: Session, turn: Turn, topic: str, base: int, following: int
+    ) -> Outcome:
+        session.batches += 1
+        written = list(turn.written())
+        batch = Batch(
+            id=f"{session.epoch}-{session.batches}",
+            topic=topic,
+            base=base,
+            next=following,
+            clock=turn.clock,
+            customers=[CustomerWrite(c, s, (s.due or None) if s else None) for c, s in written],
+            outbox=session.enqueue(turn.outbox),
+            counts=dict(turn.counts),
+        )
+        applied = await self.store.apply(session.partition, session.epoch, batch)
+        outcome = Outcome(applied, batch.outbox, turn.counts, turn.moves)
+        if outcome.ok:
+            session.positions[topic] = following
+            session.clock = turn.clock
+            session.next_due = applied.next_due
+            session.remember(written, self._cache_customers)
+        else:
+            session.cache.clear()
+        return outcome
+
+
+def _customers(events: Iterable[Event]) -> list[str]:
+    return [event.customer_id for event in events if not isinstance(event, Rejected)]
+
+
+def _fold(
+    turn: Turn, records: Sequence[Record], events: Sequence[Event]
+) -> tuple[int, Exception] | None:
+    """Apply the events in order; return the first that cannot be handled, and why."""
+    for index, (record, event) in enumerate(zip(records, events, strict=True)):
+        try:
+            turn.take(record, event)
+        except Exception as error:  # noqa: BLE001
+            return index, error
+    return None

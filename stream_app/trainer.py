@@ -1,0 +1,133 @@
+"""The trainer process: population samples in, numbered snapshots to the store and to Kafka.
+
+One is active (the sample topic has one partition); others stand by. A snapshot whose number is
+taken was made by a trainer that lost its turn: it is dropped and training continues from the
+stored one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import faust
+from faust.types import TP, StreamT
+from pydantic import ValidationError
+
+from stream_app.adapters.clock import wall_ms
+from stream_app.adapters.kafka_publisher import KafkaPublisher
+from stream_app.adapters.metrics import Metrics
+from stream_app.bootstrap import faust_app, features_of, prepare, store_of
+from stream_app.config import Settings
+from stream_app.contracts import ModelSnapshot, PopulationSample
+from stream_app.core.events import to_datetime
+from stream_app.core.messages import Outgoing
+from stream_app.core.training import Trainer, TrainingConfig
+from stream_app.pipeline import Chunk
+
+logger = logging.getLogger(__name__)
+
+
+class GroupPositions:
+    """PositionSource of the trainer: the group's commits are good enough for statistics."""
+
+    def __init__(self) -> None:
+        self._next: dict[TP, int] = {}
+
+    async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:  # noqa: ARG002
+        """Ask Kafka for each."""
+        self._next.clear()
+        return dict.fromkeys(assigned)
+
+    async def start(self, tp: TP, committed: int | None, earliest: int) -> int:  # noqa: ARG002
+        """Go on after the last commit."""
+        return earliest if committed is None else max(committed, earliest)
+
+    def durable(self, tp: TP) -> int | None:
+        """Return where learning got to."""
+        return self._next.get(tp)
+
+    def release(self, revoked: set[TP]) -> None:
+        """Forget the partition."""
+        for tp in revoked:
+            self._next.pop(tp, None)
+
+    def learned(self, chunk: Chunk) -> None:
+        """Note that a chunk was learned."""
+        self._next[TP(chunk.topic, chunk.partition)] = chunk.next
+
+
+def training_config(settings: Settings) -> TrainingConfig:
+    """Build the training settings."""
+    return TrainingConfig(
+        k=settings.k,
+        seed=settings.seed,
+        warmup_customers=settings.warmup_customers,
+        warmup_days=settings.warmup_days,
+    )
+
+
+def run(settings: Settings) -> NoReturn:
+    """Run one trainer until it is stopped by a signal."""
+    asyncio.run(prepare(settings))
+    process = TrainerProcess(settings)
+    port = process.metrics.serve(settings.metrics_host, settings.metrics_port)
+    logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
+    loglevel = settings.log_level
+    faust.Worker(process.app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
+
+
+class TrainerProcess:
+    """Everything one trainer process is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._features = features_of(settings)
+        self._config = training_config(settings)
+        self._store = store_of(settings)
+        self._publisher = KafkaPublisher(settings)
+        self._trainer: Trainer | None = None
+        self._positions = GroupPositions()
+        self.app = faust_app(settings, f"{settings.group}-trainer", self._positions)
+        topic = self.app.topic(settings.topic_vectors, key_serializer="raw", value_serializer="raw")
+        self.app.agent(topic, name="learn")(self._learn)
+        self.app.on_before_shutdown.connect(self._stop)
+
+    async def _learn(self, stream: StreamT[Chunk]) -> None:
+        async for chunk in stream:
+            for record in chunk.records:
+                await self._sample(record.value)
+            self._positions.learned(chunk)
+
+    async def _sample(self, value: bytes | None) -> None:
+        try:
+            sample = PopulationSample.model_validate_json(value or b"")
+        except ValidationError as error:
+            logger.warning("a population sample is not readable: %s", error.errors()[0]["msg"])
+            return
+        trainer = self._trainer = self._trainer or await self._resume()
+        snapshot = trainer.learn(sample, to_datetime(wall_ms()))
+        self.metrics.samples.inc(len(sample.customers))
+        if snapshot:
+            await self._publish(snapshot)
+
+    async def _resume(self) -> Trainer:
+        latest = await self._store.latest_version()
+        snapshot = await self._store.load_model(latest) if latest else None
+        return Trainer(self._features, self._config, snapshot)
+
+    async def _publish(self, snapshot: ModelSnapshot) -> None:
+        if not await self._store.save_model(snapshot):
+            logger.warning("model %d exists already: going on from it", snapshot.version)
+            self._trainer = None
+            return
+        self.metrics.model_version.set(snapshot.version)
+        ratio = snapshot.training.inertia_ratio
+        self.metrics.inertia_ratio.set(ratio if ratio is not None else float("nan"))
+        key, body = str(snapshot.version).encode(), snapshot.model_dump_json().encode()
+        await self._publisher.publish([Outgoing(self.settings.topic_models, key, body)])
+
+    async def _stop(self, *_: Any, **__: Any) -> None:
+        await self._publisher.close()
+        await self._store.close()

@@ -1,0 +1,126 @@
+"""The worker process: Faust delivers chunks, lanes work on them, models are refreshed."""
+
+import asyncio
+import logging
+from typing import Any, NoReturn, cast
+
+import faust
+from faust.types import TP, StreamT
+
+from stream_app.adapters.clock import wall_ms
+from stream_app.adapters.kafka_publisher import KafkaPublisher
+from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer
+from stream_app.adapters.metrics import Metrics
+from stream_app.adapters.patient_store import PatientStore
+from stream_app.adapters.redis_store import RedisStore
+from stream_app.bootstrap import faust_app, give_up, owner_name, pipeline_of, prepare, store_of
+from stream_app.config import Settings
+from stream_app.contracts import PopulationSample
+from stream_app.core.features import FeatureSet
+from stream_app.core.messages import Outgoing
+from stream_app.core.model import Models, SegmentModel, UnknownFeatureSetError
+from stream_app.lane import Lane, LaneServices, LaneSettings
+from stream_app.lanes import Lanes
+from stream_app.pipeline import Chunk, Session
+from stream_app.ports import ModelStore, Pending, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+REFRESH_S = 0.25
+
+
+def run(settings: Settings) -> NoReturn:
+    """Run one worker until it is stopped by a signal."""
+    asyncio.run(prepare(settings))
+    worker = Worker(settings)
+    port = worker.metrics.serve(settings.metrics_host, settings.metrics_port)
+    logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
+    loglevel = settings.log_level
+    faust.Worker(worker.app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
+
+
+async def refresh_models(
+    store: ModelStore, models: Models, features: FeatureSet, margin: float
+) -> None:
+    """Load the newest snapshots that are not served yet; those of other features never score."""
+    latest = await store.latest_version()
+    known = models.current.version if models else max(0, latest - models.keep)
+    for version in range(known + 1, latest + 1):
+        snapshot = await store.load_model(version)
+        try:
+            if snapshot:
+                models.add(SegmentModel(snapshot, features, margin))
+        except UnknownFeatureSetError as error:
+            logger.warning("not scoring with it: %s", error)
+
+
+class Worker:
+    """Everything one worker process is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.models = Models()
+        self._redis: RedisStore = store_of(settings)
+        self._store = PatientStore(self._redis, self.metrics)
+        self._publisher = KafkaPublisher(settings)
+        self._pipeline = pipeline_of(settings, self._store, self.models)
+        self._owner = owner_name()
+        topics = (settings.topic_purchases, settings.topic_profiles)
+        self.lanes = Lanes(self._lane, topics, lambda error: give_up("worker", error))
+        self.app: ChunkApp = faust_app(settings, settings.group, self.lanes)
+        self._connect(topics)
+
+    def _connect(self, topics: tuple[str, ...]) -> None:
+        source = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
+        self.app.agent(source, name="deliver")(self._deliver)
+        self.app.task(self._refresh)
+        self.app.on_before_shutdown.connect(self._stop)
+
+    async def _deliver(self, stream: StreamT[Chunk]) -> None:
+        async for chunk in stream:
+            consumer = cast("ChunkConsumer", self.app.consumer)
+            end = consumer.end_offset(TP(chunk.topic, chunk.partition))
+            await self.lanes.put(chunk, end)
+
+    async def _refresh(self) -> None:
+        """Serve new models soon after they are stored."""
+        features = self._pipeline.rules.features
+        while True:
+            try:
+                await refresh_models(self._redis, self.models, features, self.settings.margin)
+            except StoreUnavailableError as error:
+                logger.info("no look at newer models, the store does not answer: %s", error)
+            if self.models:
+                self.metrics.model_version.set(self.models.current.version)
+            await asyncio.sleep(REFRESH_S)
+
+    async def _stop(self, *_: Any, **__: Any) -> None:
+        await self.lanes.finish()
+        await self._publisher.close()
+        await self._redis.close()
+
+    def _lane(self, partition: int) -> Lane:
+        s = self.settings
+        services = LaneServices(
+            pipeline=self._pipeline,
+            metrics=self.metrics,
+            claim=self._claim,
+            rewind=self._rewind,
+            publish=self._publisher.publish,
+            publish_sample=self._publish_sample,
+            wall=wall_ms,
+        )
+        return Lane(
+            partition, services, LaneSettings(s.sample_share, s.sample_floor, s.rescore_per_second)
+        )
+
+    async def _claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:
+        claim = await self._store.claim(partition, self._owner)
+        return Session.of(partition, claim), claim.pending
+
+    async def _rewind(self, topic: str, partition: int, offset: int) -> None:
+        await self.app.consumer.seek_wait({TP(topic, partition): offset})
+
+    async def _publish_sample(self, sample: PopulationSample) -> None:
+        body = sample.model_dump_json().encode()
+        await self._publisher.publish([Outgoing(self.settings.topic_vectors, None, body)])

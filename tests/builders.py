@@ -1,0 +1,117 @@
+"""Readable test data with defaults."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stream_app.contracts import (
+    ModelSnapshot,
+    Scaling,
+    Segment,
+    Training,
+)
+from stream_app.core.events import Limits, to_ms
+from stream_app.core.features import FeatureSet, Order
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+DAY = 86_400_000
+FEATURES = FeatureSet.build(60.0)
+LIMITS = Limits(
+    max_bytes=65_536,
+    max_skew=300_000,
+    oldest=to_ms(datetime(1990, 1, 1, tzinfo=UTC)),
+    rates={"USD": 1.0, "EUR": 1.1},
+)
+FAR = to_ms(datetime(2030, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True)
+class ARecord:
+    """A Kafka record as decoding sees it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = to_ms(START)
+    headers: tuple[tuple[str, bytes], ...] = field(default=())
+
+
+def day(n: float) -> int:
+    """Milliseconds of the n-th day after START."""
+    return to_ms(START) + round(n * DAY)
+
+
+def purchase_json(customer: str = "ann", event: str = "e1", at: float = 0, **fields: Any) -> bytes:
+    """A valid purchase as a checkout sends it, on day ``at``."""
+    moment = START + timedelta(days=at)
+    body = {
+        "event_id": event,
+        "customer_id": customer,
+        "occurred_at": moment.isoformat(),
+        "total": 20.0,
+    }
+    return json.dumps(body | fields).encode()
+
+
+def a_record(
+    offset: int = 0, customer: str = "ann", event: str | None = None, at: float = 0, **fields: Any
+) -> ARecord:
+    """A record of the purchases topic; the event id defaults to the offset."""
+    body = purchase_json(customer, event or f"e{offset}", at, **fields)
+    return ARecord(offset, customer.encode(), body)
+
+
+def an_order(event: str = "e1", at: float = 0, total: float = 20.0, **fields: Any) -> Order:
+    """A decoded purchase of ann."""
+    values: dict[str, Any] = {
+        "refund": False,
+        "discount": 0,
+        "lines": 1,
+        "categories": (),
+        "channel": None,
+    }
+    return Order(
+        event_id=event, customer_id="ann", at=day(at), total=round(total * 1e6), **(values | fields)
+    )
+
+
+def a_snapshot(
+    version: int = 1,
+    centres: tuple[tuple[float, ...], ...] = (),
+    names: tuple[str, ...] = ("Active", "Quiet", "Gone"),
+    **fields: Any,
+) -> ModelSnapshot:
+    """Three segments along recency: around 3, 30 and 200 days of silence."""
+    width = len(FEATURES.names)
+    rows = centres or tuple((x, *[0.0] * (width - 1)) for x in (1.4, 3.4, 5.3))
+    segments = tuple(
+        Segment(
+            id=i + 1, name=name, share=1 / len(names), profile=dict.fromkeys(FEATURES.names, 1.0)
+        )
+        for i, name in enumerate(names)
+    )
+    values: dict[str, Any] = {
+        "version": version,
+        "feature_set": FEATURES.version,
+        "features": FEATURES.names,
+        "scaling": Scaling(
+            centre=(0.0,) * width,
+            scale=(1.0,) * width,
+            weight=(1.0, *[0.0] * (width - 1)),
+            clip=10.0,
+        ),
+        "centres": rows,
+        "segments": segments,
+        "training": Training(
+            cause="warm-up",
+            samples=0,
+            customers=0,
+            counts=(),
+            inertia_ratio=None,
+            next_segment_id=4,
+        ),
+        "event_time": START,
+        "created_at": START,
+    }
+    return ModelSnapshot(**(values | fields))
