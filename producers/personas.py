@@ -1,8 +1,7 @@
 """The ways to shop that a simulated shop is made of."""
 
 from dataclasses import dataclass
-
-LONG_AGO = 36_500.0
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Persona:
     bargain: float = 0.03
     refund: float = 0.01
     season: float = 0.1
-    fade: float = LONG_AGO
+    fade: float = inf
     once: bool = False
     channel: str = "store"
     age: int = 45

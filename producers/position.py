@@ -14,7 +14,7 @@ class Position(msgspec.Struct, frozen=True):
     """
 
     source: str
-    total: int
+    total: int | None
     first: int
     last: int
     done: int
@@ -42,7 +42,7 @@ def load_position(path: Path, facts: Facts) -> Position | None:
         raise SourceError(f"{path} holds no replay position ({error}): remove it") from error
     if found != Position(facts.name, facts.total, facts.first, facts.last, found.done, found.at):
         raise SourceError(
-            f"{path} is of {found.source} with {found.total:,} records, not of {facts.name} with"
-            f" {facts.total:,} as it is now: replay from the start, without --resume"
+            f"{path} is of {found.source} with {found.total} records, not of {facts.name} with"
+            f" {facts.total} as it is now: replay from the start, without --resume"
         )
     return found

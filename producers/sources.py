@@ -67,10 +67,13 @@ class Declared(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a source holds. Times in ms; ``notes`` are sentences the user should read."""
+    """What a source holds. Times in ms; ``notes`` are sentences the user should read.
+
+    ``purchases`` counts refunds too; None where they are not known before the end.
+    """
 
     name: str
-    purchases: int
+    purchases: int | None
     profiles: int
     first: int
     last: int
@@ -78,9 +81,9 @@ class Facts:
     notes: Sequence[str] = ()
 
     @property
-    def total(self) -> int:
-        """Records in the source."""
-        return self.purchases + self.profiles
+    def total(self) -> int | None:
+        """Records in the source; None where that is not known before the end."""
+        return None if self.purchases is None else self.purchases + self.profiles
 
 
 class Source(Protocol):

@@ -18,26 +18,34 @@ Id = Annotated[
     StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@+=/-]+$"),
     Field(description="1 to 128 characters: ASCII letters, digits and _ . : @ + = / -"),
 ]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+Label = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+    ),
+    Field(description="1 to 64 characters, not blank, no control characters"),
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class _In(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
 class _Out(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Item(_In):
     """One line of a basket."""
 
-    sku: Annotated[str, Field(max_length=128)] = ""
-    category: Label | None = None
+    sku: Annotated[str, Field(max_length=128)] = Field("", description="The shop's article number")
+    category: Label | None = Field(None, description="Where the customer's interests come from")
     quantity: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 1.0
-    unit_price: Amount = 0.0
+    unit_price: Amount = Field(0.0, description="Price of one, in the purchase's currency")
 
 
 class Purchase(_In):
@@ -58,11 +66,13 @@ class Purchase(_In):
     customer_id: Id
     occurred_at: AwareDatetime = Field(description="When the customer paid, with its UTC offset")
     type: Literal["purchase", "refund"] = "purchase"
-    currency: Currency = "USD"
-    total: Amount
-    discount: Amount = 0.0
-    channel: Label | None = None
-    items: Annotated[tuple[Item, ...], Field(max_length=1000)] = ()
+    currency: Currency = Field("USD", description="ISO 4217; needs a rate unless it is the base")
+    total: Amount = Field(description="Paid, after the discount; for a refund: paid back")
+    discount: Amount = Field(0.0, description="Taken off before paying")
+    channel: Label | None = Field(None, description="For example web, app or store")
+    items: Annotated[tuple[Item, ...], Field(max_length=1000)] = Field(
+        (), description="Lines of the basket; optional, they feed categories only"
+    )
 
 
 class Gender(StrEnum):
@@ -81,17 +91,19 @@ class Profile(_In):
 
     schema_version: Literal[1] = 1
     customer_id: Id
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime = Field(description="When the customer declared this")
     birth_year: Annotated[int, Field(ge=1880, le=2100)] | None = None
     age: Annotated[int, Field(ge=0, le=130)] | None = Field(
         None, description="Age in years at updated_at, where the birth year is not known"
     )
     gender: Gender | None = None
-    interests: Annotated[tuple[Label, ...], Field(max_length=16)] = ()
+    interests: Annotated[tuple[Label, ...], Field(max_length=16)] = Field(
+        (), description="Categories the customer says they like"
+    )
     attributes: Annotated[
         dict[Label, Annotated[str, Field(max_length=128)]], Field(max_length=16)
-    ] = Field(default_factory=dict)
-    marketing_consent: bool | None = None
+    ] = Field(default_factory=dict, description="Free facts: income band, home ownership …")
+    marketing_consent: bool | None = Field(None, description="Null: unknown")
 
 
 class Reason(StrEnum):
@@ -125,11 +137,11 @@ class Driver(_Out):
 class Facts(_Out):
     """The customer at the moment of the move. Money in the base currency."""
 
-    recency_days: float
-    orders: int
-    spend: float
+    recency_days: float = Field(description="Days since the last purchase")
+    orders: int = Field(description="Purchases ever")
+    spend: float = Field(description="Paid ever, refunds not subtracted")
     average_basket: float
-    top_categories: tuple[str, ...] = ()
+    top_categories: tuple[str, ...] = Field((), description="Up to 3, by recent spend")
 
 
 class NextChange(_Out):
@@ -156,20 +168,22 @@ class SegmentChanged(_Out):
     """
 
     schema_version: Literal[1] = 1
-    id: str
+    id: str = Field(description="Stable: the same move published twice has the same id")
     customer_id: str
-    epoch: int = Field(description="Ownership epoch of the partition that decided")
+    epoch: int = Field(ge=0, description="Ownership epoch of the partition that decided")
     sequence: int = Field(ge=1, description="Per customer, +1 with each move")
-    previous: SegmentRef | None
+    previous: SegmentRef | None = Field(description="Null on the first assignment")
     current: SegmentRef
     reason: Reason
-    occurred_at: AwareDatetime
-    emitted_at: AwareDatetime
+    occurred_at: AwareDatetime = Field(description="When the customer was judged; of a lapse: due")
+    emitted_at: AwareDatetime = Field(description="When the move was decided, wall clock")
     model_version: int
-    margin: float = Field(description="How much nearer the new centre is: 0 no, 1 all the way")
+    margin: float = Field(
+        ge=0, le=1, description="How much nearer the new centre is: 0 no, 1 all the way"
+    )
     drivers: tuple[Driver, ...] = Field(max_length=3)
     facts: Facts
-    next_change: NextChange | None
+    next_change: NextChange | None = Field(description="What silence alone will do; null: nothing")
     source: Source
     replay: bool = Field(description="True while history is replayed: do not act on it")
 

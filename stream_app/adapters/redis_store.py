@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stream_app.contracts import ModelSnapshot
@@ -42,7 +42,7 @@ _outgoing = msgspec.msgpack.Decoder(Outgoing)
 
 
 def connect(url: str, timeout: float = 2.0) -> "Redis":
-    """Open a client. Every command we send may be repeated, so it retries by itself, three times."""
+    """Open a client that retries three times by itself: every command we send may be repeated."""
     return Redis.from_url(
         url,
         socket_timeout=timeout,
@@ -157,6 +157,11 @@ class RedisStore:
         found |= {f"next:{topic}": at for topic, at in _numbers(fields, "next:").items()}
         return found | {"clock": int(fields.get("clock", 0))}
 
+    async def outbox_length(self, partition: int) -> int:
+        """Count the messages that wait to be published."""
+        with _translated():
+            return int(await self._redis.xlen(self._key(partition, "out")))
+
     async def latest_version(self) -> int:
         """Return the newest model version, 0 when there is none."""
         with _translated():
@@ -211,6 +216,3 @@ def _texts(values: Any) -> list[str]:
 
 def _numbers(fields: dict[str, str], prefix: str) -> dict[str, int]:
     return {k.removeprefix(prefix): int(v) for k, v in fields.items() if k.startswith(prefix)}
-
-
-__all__ = ["RedisError", "RedisStore", "connect"]

@@ -7,6 +7,7 @@ import typer
 from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.adapters.kafka_topics import TopicError
 from stream_app.cli.run import check_config, trainer, worker
+from stream_app.cli.schema import schema
 from stream_app.config import ConfigError
 
 EXIT_CONFIG = 78
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(worker)
 app.command()(trainer)
 app.command()(check_config)
+app.command()(schema)
 
 
 def main() -> None:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from stream_app.contracts import Profile, Purchase, RejectReason
+from stream_app.contracts import Id, Profile, Purchase, RejectReason
 from stream_app.core.features import MICROS, Order, ProfileState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+
+_id: TypeAdapter[str] = TypeAdapter(Id)
 
 Contract = TypeVar("Contract", bound=BaseModel)
 
@@ -88,7 +90,9 @@ def decode_purchase(record: Record, limits: Limits, wall: int) -> Order | Reject
     if isinstance(purchase, Rejected):
         return purchase
     at = to_ms(purchase.occurred_at)
-    wrong = _check_key(record, purchase.customer_id) or _check_time(at, limits, wall)
+    wrong = _check_key(record, purchase.customer_id) or _check_time(
+        purchase.occurred_at, limits, wall
+    )
     if wrong:
         return wrong
     rate = limits.rates.get(purchase.currency)
@@ -107,7 +111,7 @@ def decode_purchase(record: Record, limits: Limits, wall: int) -> Order | Reject
         round(purchase.discount * rate * MICROS),
         len(purchase.items),
         _categories(purchase, rate),
-        purchase.channel,
+        purchase.channel.strip() if purchase.channel else None,
     )
 
 
@@ -117,21 +121,20 @@ def _categories(purchase: Purchase, rate: float) -> tuple[tuple[str, int], ...]:
     for item in purchase.items:
         if item.category is not None:
             amount = round(item.quantity * item.unit_price * rate * MICROS)
-            sums[item.category] = sums.get(item.category, 0) + amount
+            name = item.category.strip()
+            sums[name] = sums.get(name, 0) + amount
     return tuple(sums.items())
 
 
 def decode_profile(record: Record, limits: Limits, wall: int) -> ProfileUpdate | Erasure | Rejected:
     """Decode a record of the profiles topic; a null value is an erasure."""
     if record.value is None:
-        if record.key is None:
-            return Rejected(RejectReason.EMPTY, "neither key nor value: whom does it concern?")
-        return Erasure(record.key.decode("utf-8", "replace"))
+        return _erasure(record)
     profile = _parse(Profile, record, limits)
     if isinstance(profile, Rejected):
         return profile
     updated = to_ms(profile.updated_at)
-    wrong = _check_key(record, profile.customer_id) or _check_time(updated, limits, wall)
+    wrong = _check_key(record, profile.customer_id) or _check_time(profile.updated_at, limits, wall)
     if wrong:
         return wrong
     born = profile.birth_year
@@ -148,6 +151,17 @@ def decode_profile(record: Record, limits: Limits, wall: int) -> ProfileUpdate |
             consent=profile.marketing_consent,
         ),
     )
+
+
+def _erasure(record: Record) -> Erasure | Rejected:
+    try:
+        return Erasure(_id.validate_python((record.key or b"").decode()))
+    except ValueError:
+        return Rejected(
+            RejectReason.KEY_MISMATCH,
+            "an erasure (null value) needs the customer_id as its key: 1 to 128 characters, "
+            "ASCII letters, digits and _ . : @ + = / -",
+        )
 
 
 def _parse(contract: type[Contract], record: Record, limits: Limits) -> Contract | Rejected:
@@ -186,17 +200,18 @@ def _check_key(record: Record, customer_id: str) -> Rejected | None:
     )
 
 
-def _check_time(at: int, limits: Limits, wall: int) -> Rejected | None:
+def _check_time(moment: datetime, limits: Limits, wall: int) -> Rejected | None:
+    at = to_ms(moment)
     if at > wall + limits.max_skew:
         return Rejected(
             RejectReason.IN_THE_FUTURE,
-            f"{to_datetime(at).isoformat()} is later than now by more than the allowed "
+            f"{moment.isoformat()} is later than now by more than the allowed "
             f"{limits.max_skew / 1000:g} s (SEGMENTER_MAX_SKEW_SECONDS)",
         )
     if at < limits.oldest:
         return Rejected(
             RejectReason.TOO_OLD,
-            f"{to_datetime(at).isoformat()} is before {to_datetime(limits.oldest).date()} "
+            f"{moment.isoformat()} is before {to_datetime(limits.oldest).date()} "
             "(SEGMENTER_OLDEST_EVENT)",
         )
     return None

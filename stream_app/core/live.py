@@ -12,7 +12,6 @@ from stream_app.core.online import OnlineKMeans
 from stream_app.core.training_config import TrainingConfig
 
 SILHOUETTE_POINTS = 1500
-REFINED_IS_ENOUGH = 1.02
 STAY_PART = 0.6
 EXACT = 1e-9
 
@@ -105,7 +104,7 @@ class LiveModel:
         points = coordinates(transformed, self.scaling)
         batch = self._batch(points)
         self.ratio = _ratio(points, self.centres, batch)
-        if self.ratio > self._config.guard_ratio or self._is_unfit(points, batch):
+        if self.ratio > self._limit(points) or self._is_unfit(points, batch):
             self._reseed(points, batch)
             return "reseed"
         return "drift" if rescaled else None
@@ -124,7 +123,11 @@ class LiveModel:
         """Batch centres for the present k: grown from the present ones where that is as good."""
         fresh = clustering.kmeans(points, len(self.ids), self._config.seed)
         refined = clustering.refine(points, self.centres)
-        return refined if _ratio(points, refined, fresh) <= REFINED_IS_ENOUGH else fresh
+        return refined if _ratio(points, refined, fresh) <= self._limit(points) else fresh
+
+    def _limit(self, points: Matrix) -> float:
+        """Greatest inertia ratio tolerated; batch centres fit their own n points k / n better."""
+        return self._config.guard_ratio + len(self.ids) / len(points)
 
     def _is_unfit(self, points: Matrix, batch: Matrix) -> bool:
         """Tell whether another k is set, or a segment dies out that the batch would revive."""

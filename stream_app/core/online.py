@@ -32,9 +32,10 @@ class OnlineKMeans:
         self._keep = 0.5 ** (1 / half_life)
         limit = 1 / (1 - self._keep)
         self.counts = [min(float(count), limit) for count in counts]
-        self._kmeans: Any = KMeans(n_clusters=len(centres))
+        kmeans: Any = KMeans(n_clusters=len(centres))
         # River iterates over sets of feature keys; small integers keep their order in any process.
-        self._kmeans.centers = {i: dict(enumerate(row)) for i, row in enumerate(centres.tolist())}
+        kmeans.centers = {i: dict(enumerate(row)) for i, row in enumerate(centres.tolist())}
+        self._kmeans = kmeans
 
     def learn(self, point: Sequence[float]) -> None:
         """Move the nearest centre towards one scaled point of d coordinates."""

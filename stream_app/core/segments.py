@@ -16,14 +16,9 @@ from stream_app.core.model import Matrix
 
 Profile = Mapping[str, float]
 EXTREME = 2.5
-LOYALTY = 1.0
-REPEAT = 4.0
+LOYALTY = 0.6
+REPEAT = 3.0
 COPIES = 3
-
-
-def _ratio(feature: str, unit: float) -> Callable[[Profile, Profile], float]:
-    """Level 1 where the segment's median is the population's times e to the power of ``unit``."""
-    return lambda own, all_: (log1p(own[feature]) - log1p(all_[feature])) / unit
 
 
 class Axis(NamedTuple):
@@ -33,20 +28,35 @@ class Axis(NamedTuple):
     level: Callable[[Profile, Profile], float]
 
 
+def _ratio(feature: str, unit: float) -> Callable[[Profile, Profile], float]:
+    """Level 1 where the segment's median is the population's times e to the power of ``unit``."""
+    return lambda own, all_: (log1p(own[feature]) - log1p(all_[feature])) / unit
+
+
+def _overdue(own: Profile, _: Profile) -> float:
+    """Silence in proportion to the segment's own rhythm; 0 is on time, 1 is twice as long."""
+    return log((own["recency_days"] + 1) / (own["mean_gap_days"] + 1)) / 0.7
+
+
+def _basket(own: Profile, all_: Profile) -> float:
+    """Only large baskets count: no name speaks of small ones."""
+    return max(0.0, _ratio("average_basket", 0.35)(own, all_))
+
+
+def _discount(own: Profile, all_: Profile) -> float:
+    """Level 1 for each 10 points of discount above the population; less does not count."""
+    return max(0.0, own["discount_share"] - all_["discount_share"]) / 0.1
+
+
 AXES = {
     "silence": Axis(1.0, _ratio("recency_days", 1.0)),
-    "overdue": Axis(0.6, lambda own, _: _overdue(own) / 0.7),
+    "overdue": Axis(0.6, _overdue),
     "orders": Axis(1.0, _ratio("decayed_orders", 0.5)),
     "spend": Axis(0.8, _ratio("decayed_spend", 0.5)),
-    "basket": Axis(0.8, _ratio("average_basket", 0.35)),
-    "tenure": Axis(0.4, _ratio("tenure_days", 0.7)),
-    "discount": Axis(0.8, lambda own, all_: (own["discount_share"] - all_["discount_share"]) / 0.1),
+    "basket": Axis(0.8, _basket),
+    "tenure": Axis(0.6, _ratio("tenure_days", 0.7)),
+    "discount": Axis(0.8, _discount),
 }
-
-
-def _overdue(own: Profile) -> float:
-    """Silence in proportion to the segment's own rhythm, on a log axis; 0 is on time."""
-    return log((own["recency_days"] + 1) / (own["mean_gap_days"] + 1))
 
 
 class Meaning(NamedTuple):
@@ -80,7 +90,7 @@ VOCABULARY = {
     ),
     "Promising": _at(
         "Were here lately but spend little so far; show them what else there is.",
-        silence=-0.7, overdue=-0.5, orders=-1, spend=-1.5, basket=-0.5, tenure=-0.4,
+        silence=-0.7, overdue=-0.5, orders=-1, spend=-1.5, tenure=-0.4,
     ),
     "Need attention": _at(
         "Average customers who begin to be late; a timely offer brings them back.",
@@ -88,11 +98,11 @@ VOCABULARY = {
     ),
     "Occasional": _at(
         "Come rarely and buy little, but in a rhythm of their own; write to them as seldom.",
-        silence=1, orders=-1.7, spend=-2, basket=-0.7,
+        silence=1, orders=-1.7, spend=-2,
     ),
     "At risk": _at(
         "Used to buy regularly and are overdue; remind them with something personal.",
-        silence=1.8, overdue=2, orders=-0.8, spend=-0.8, tenure=-0.5,
+        silence=1.8, overdue=2, orders=-1.1, spend=-1.2, tenure=-0.5,
     ),
     "Can't lose": _at(
         "Were among the best and have fallen silent; win them back in person, at a price.",
@@ -116,7 +126,7 @@ VOCABULARY = {
     ),
     "One-timers": _at(
         "Ordered once and not again yet; give a reason for the second order.",
-        silence=0.7, overdue=-1, orders=-2, spend=-1.7, tenure=-2.5,
+        silence=0.7, overdue=-1.5, orders=-2, spend=-1.7, tenure=-2.5,
     ),
 }
 # fmt: on

@@ -41,7 +41,7 @@ class TrainingConfig:
     window: int = 1000
     check_every: int = 250
     guard_every: int = 2000
-    guard_ratio: float = 1.05
+    guard_ratio: float = 1.03
     dying: float = 0.2
     half_life: float = 40.0
     publish_shift: float = 0.2

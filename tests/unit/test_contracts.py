@@ -51,7 +51,7 @@ def numbers(rule: dict[str, Any]) -> st.SearchStrategy[float]:
 
 
 IDS = st.text(ascii_letters + digits + "_.:@+=/-", min_size=1, max_size=ID["maxLength"])
-CHARACTERS = st.characters(exclude_categories=["Cs"])
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"])
 LABELS = st.text(CHARACTERS, max_size=64).map(str.strip).filter(bool)
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=OFFSETS)  # noqa: DTZ001
@@ -199,9 +199,10 @@ def test_a_basket_has_at_most_a_thousand_items() -> None:
     assert refused_by_both(Purchase, PURCHASE | {"items": [{}] * 1001}) == "items"
 
 
-def test_labels_are_trimmed_and_never_blank() -> None:
-    assert purchase(channel="  web ").channel == "web"
-    assert refusal(Purchase, PURCHASE | {"channel": "   "}) == "channel"
+def test_labels_are_never_blank_and_have_no_control_characters() -> None:
+    assert purchase(channel="  web ").channel == "  web "
+    assert refused_by_both(Purchase, PURCHASE | {"channel": "   "}) == "channel"
+    assert refused_by_both(Purchase, PURCHASE | {"channel": "we\x00b"}) == "channel"
     assert refused_by_both(Purchase, PURCHASE | {"channel": "x" * 65}) == "channel"
 
 
