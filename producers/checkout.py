@@ -164,8 +164,11 @@ class CheckoutPublisher:
             self.acknowledged += 1
 
     def _disconnect(self) -> None:
+        if self._pending:
+            # With records unsent, the client's close() raises and leaves its thread running.
+            self._producer._sender.force_close()  # noqa: SLF001
         try:
-            self._producer.close(0 if self._pending else self._timeout)
+            self._producer.close(self._timeout)
         except KafkaError as error:
             log.warning("closing the connection: %s", error)
 

@@ -6,14 +6,14 @@ no clock.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from random import Random
 
 import msgspec
 
-from producers.sources import Record
+from producers.sources import Record, Source
 
 FUTURE = "2100-01-01T00:00:00Z"
 TEST_CURRENCY = "XTS"  # ISO 4217 reserves it for tests: no shop has a rate for it
@@ -73,18 +73,19 @@ def _with_nan(value: bytes) -> bytes:
 
 
 class Scrambled:
-    """A stream with trouble; ``injected`` counts what was added or delayed, by kind."""
+    """A source with trouble; ``injected`` counts what was added or delayed, by kind."""
 
-    def __init__(self, records: Iterable[Record], trouble: Trouble | None = None) -> None:
-        self._records, self._trouble = records, trouble or Trouble()
+    def __init__(self, source: Source, trouble: Trouble | None = None) -> None:
+        self.facts = replace(source.facts, purchases=None)
+        self._source, self._trouble = source, trouble or Trouble()
         self.injected: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records in their new order; restarts the counts."""
         self.injected.clear()
-        rng, waiting, number = Random(f"{self._trouble.seed}/trouble"), [], 0
-        queue: list[tuple[int, int, Record]] = waiting
-        for place, record in enumerate(self._records):
+        rng, number = Random(f"{self._trouble.seed}/trouble"), 0
+        queue: list[tuple[int, int, Record]] = []
+        for place, record in enumerate(self._source):
             for due, copy in self._copies(rng, record):
                 heappush(queue, (place + due, number, copy))
                 number += 1

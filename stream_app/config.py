@@ -192,6 +192,18 @@ def env_name(field: str) -> str:
     return special.get(field, f"SEGMENTER_{field.upper()}")
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """Write settings as the environment variables that would give them, for child processes.
+
+    >>> environment(Settings(rates={"EUR": 1.1}))["SEGMENTER_RATES"]
+    'EUR=1.1'
+    """
+    values = settings.model_dump(mode="json")
+    values["rates"] = ",".join(f"{code}={rate}" for code, rate in settings.rates.items())
+    values["optional_features"] = ",".join(settings.optional_features)
+    return {env_name(field): str(value) for field, value in values.items()}
+
+
 def load(**overrides: object) -> Settings:
     """Read the settings from the environment; overrides win.
 

@@ -6,6 +6,8 @@ import typer
 
 from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.adapters.kafka_topics import TopicError
+from stream_app.cli.demo import demo
+from stream_app.cli.produce import replay, simulate
 from stream_app.cli.run import check_config, trainer, worker
 from stream_app.cli.schema import schema
 from stream_app.config import ConfigError
@@ -19,8 +21,11 @@ app = typer.Typer(
     help="Streaming real-time customer segmenter: purchases in, segment changes out.\n\n"
     "Start with [bold]segmenter demo[/bold]: a year of real purchases, nothing else needed.",
 )
+app.command()(demo)
 app.command()(worker)
 app.command()(trainer)
+app.command()(replay)
+app.command()(simulate)
 app.command()(check_config)
 app.command()(schema)
 

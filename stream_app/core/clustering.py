@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
@@ -62,13 +63,25 @@ def nearest(points: Matrix, centres: Matrix) -> Labels:
     return np.asarray(_squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
 
 
+def sizes(points: Matrix, centres: Matrix) -> Labels:
+    """Count the (n, d) points nearest to each of (k, d) centres, shape (k,)."""
+    return np.bincount(nearest(points, centres), minlength=len(centres))
+
+
+def members(points: Matrix, centres: Matrix) -> list[Labels]:
+    """Rows of (n, d) points in each of k clusters; the nearest row where a cluster is empty."""
+    labels, closest = nearest(points, centres), nearest(centres, points)
+    inside = [np.flatnonzero(labels == i) for i in range(len(centres))]
+    return [rows if len(rows) else closest[[i]] for i, rows in enumerate(inside)]
+
+
 def inertia(points: Matrix, centres: Matrix) -> float:
     """Sum of the squared distances of (n, d) points to their nearest centre."""
     return float(_squared_distances(points, centres).min(axis=1).sum())
 
 
 def _squared_distances(points: Matrix, centres: Matrix) -> Matrix:
-    return np.stack([((points - centre) ** 2).sum(axis=1) for centre in centres], axis=1)
+    return np.asarray(cdist(points, centres, "sqeuclidean"), dtype=np.float64)
 
 
 def kmeans(points: Matrix, k: int, seed: int) -> Matrix:

@@ -52,7 +52,7 @@ class LiveModel:
         points = coordinates(transformed, scaling)
         curve = _curve(points, config)
         centres = clustering.kmeans(points, config.k or clustering.useful_k(curve), config.seed)
-        online = OnlineKMeans(centres, _sizes(points, centres), config.half_life)
+        online = OnlineKMeans(centres, clustering.sizes(points, centres), config.half_life)
         live = cls(config, scaling, online, range(first_id, first_id + len(centres)))
         live.curve = curve
         return live
@@ -132,8 +132,8 @@ class LiveModel:
     def _is_unfit(self, points: Matrix, batch: Matrix) -> bool:
         """Tell whether another k is set, or a segment dies out that the batch would revive."""
         least = self._config.dying * len(points) / len(self.ids)
-        dying = min(_sizes(points, self.centres)) < least <= min(_sizes(points, batch))
-        return bool(dying or self._config.k not in {0, len(self.ids)})
+        now, then = (clustering.sizes(points, c).min() for c in (self.centres, batch))
+        return bool(now < least <= then or self._config.k not in {0, len(self.ids)})
 
     def _reseed(self, points: Matrix, batch: Matrix) -> None:
         """Take over batch centres; segments that survive keep their ids."""
@@ -142,7 +142,9 @@ class LiveModel:
         old, new = clustering.nearest(points, self.centres), clustering.nearest(points, centres)
         traced = identity.trace(old, new, self.ids, len(centres), self.next_id)
         self.ids, self.fates, self.next_id = traced
-        self._online = OnlineKMeans(centres, _sizes(points, centres), self._config.half_life)
+        self._online = OnlineKMeans(
+            centres, clustering.sizes(points, centres), self._config.half_life
+        )
 
     def _better_k(self, points: Matrix) -> int:
         """Choose k anew, but stay while the present k keeps most of the best silhouette."""
@@ -157,14 +159,6 @@ def _curve(points: Matrix, config: TrainingConfig) -> dict[int, float]:
     """Silhouette curve of the latest 1,500 points; empty where k is set."""
     recent = points[-SILHOUETTE_POINTS:]
     return {} if config.k else clustering.silhouettes(recent, config.seed)
-
-
-def _sizes(points: Matrix, centres: Matrix) -> list[int]:
-    """Points of each centre."""
-    counts: list[int] = np.bincount(
-        clustering.nearest(points, centres), minlength=len(centres)
-    ).tolist()
-    return counts
 
 
 def _ratio(points: Matrix, centres: Matrix, reference: Matrix) -> float:

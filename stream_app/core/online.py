@@ -1,6 +1,6 @@
 """Online k-means: River's estimator with an annealed step for each centre."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class OnlineKMeans:
 
     """
 
-    def __init__(self, centres: Matrix, counts: Sequence[float], half_life: float) -> None:
+    def __init__(self, centres: Matrix, counts: Iterable[float], half_life: float) -> None:
         self._keep = 0.5 ** (1 / half_life)
         limit = 1 / (1 - self._keep)
         self.counts = [min(float(count), limit) for count in counts]

@@ -187,11 +187,11 @@ class Trainer:
         """Share, profile and name of each segment over the reservoir."""
         natural = self._reservoir.natural()
         points = coordinates(self._reservoir.transformed(), live.scaling)
-        labels = clustering.nearest(points, live.centres)
-        profiles = [self._profile(natural[labels == i]) for i in range(len(live.ids))]
+        members = clustering.members(points, live.centres)
+        profiles = [self._profile(natural[inside]) for inside in members]
         known = {s.id: s.name for s in self._last.segments} if self._last else {}
         names = name_segments(profiles, self._profile(natural), [known.get(i) for i in live.ids])
-        shares = (np.bincount(labels, minlength=len(live.ids)) / len(labels)).tolist()
+        shares = (clustering.sizes(points, live.centres) / len(points)).tolist()
         rows = zip(live.ids, names, shares, profiles, strict=True)
         return tuple(Segment(id=i, name=n, share=s, profile=p) for i, n, s, p in rows)
 

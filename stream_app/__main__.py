@@ -1,0 +1,5 @@
+"""``python -m stream_app``: the same as ``segmenter``."""
+
+from stream_app.cli import main
+
+main()

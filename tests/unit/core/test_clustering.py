@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from stream_app.core import clustering
+from stream_app.core.model import Matrix, coordinates
+from stream_app.core.online import OnlineKMeans
+from stream_app.core.reservoir import Reservoir
+
+
+def blobs(centres: list[list[float]], each: int = 100) -> Matrix:
+    noise = np.random.default_rng(3).normal(0, 0.3, (each * len(centres), len(centres[0])))
+    return noise + np.repeat(np.array(centres), each, axis=0)
+
+
+def test_scaling_is_median_and_interquartile_range_and_survives_constant_columns() -> None:
+    mostly_zero = np.zeros(101)
+    mostly_zero[:10] = 1.0
+    columns = np.column_stack([np.arange(101.0), mostly_zero, np.full(101, 7.0)])
+
+    scaling = clustering.robust_scaling(columns, [1.0, 0.5, 0.5], clip=5.0)
+
+    assert scaling.centre == (50.0, 0.0, 7.0)
+    assert scaling.scale == pytest.approx((50.0, float(mostly_zero.std()) * 1.349, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("shift", "factor", "moved"), [(0.2, 1, False), (0.3, 1, True), (0, 1.2, False), (0, 0.7, True)]
+)
+def test_scaling_counts_as_outgrown_beyond_a_quarter_scale_or_a_quarter_more(
+    shift: float, factor: float, *, moved: bool
+) -> None:
+    column = np.linspace(-1, 1, 101).reshape(-1, 1)
+    old = clustering.robust_scaling(column, [1.0], 5.0)
+
+    new = clustering.robust_scaling(column * factor + shift * old.scale[0], [1.0], 5.0)
+
+    assert clustering.has_moved(old, new) is moved
+
+
+def test_unscaling_a_centre_gives_back_its_features() -> None:
+    features = np.random.default_rng(1).normal(3, 2, (200, 4))
+    scaling = clustering.robust_scaling(features, [1.0, 0.5, 0.7, 0.4], 5.0)
+
+    back = clustering.unscale(coordinates(features[:5], scaling), scaling)
+
+    assert back == pytest.approx(features[:5])
+
+
+def test_the_number_of_clear_groups_is_found() -> None:
+    points = blobs([[0, 0], [5, 0], [0, 5], [5, 5], [10, 0]])
+
+    assert clustering.useful_k(clustering.silhouettes(points, seed=1)) == 5
+
+
+def test_no_more_clusters_come_back_than_there_are_distinct_points() -> None:
+    points = np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0)
+
+    assert len(clustering.kmeans(points, 6, seed=1)) == 2
+    assert clustering.useful_k(clustering.silhouettes(points, seed=1)) == 3
+
+
+def test_a_refined_centre_stays_in_its_row() -> None:
+    start = np.array([[5.5, 0.5], [0.5, 0.5]])
+
+    refined = clustering.refine(blobs([[0, 0], [5, 0]]), start)
+
+    assert refined == pytest.approx(np.array([[5.0, 0.0], [0.0, 0.0]]), abs=0.1)
+
+
+def test_an_online_centre_is_the_exponentially_weighted_mean_of_its_samples() -> None:
+    xs = np.random.default_rng(4).normal(0, 1, 50)
+    online = OnlineKMeans(np.array([[0.0]]), [0.0], half_life=10)
+
+    for x in xs.tolist():
+        online.learn([x])
+
+    weights = 0.5 ** (np.arange(49, -1, -1) / 10)
+    assert online.centres[0, 0] == pytest.approx(float(weights @ xs / weights.sum()))
+    assert online.counts == pytest.approx([weights.sum()])
+
+
+def test_only_the_nearest_online_centre_learns() -> None:
+    online = OnlineKMeans(np.array([[0.0, 0.0], [4.0, 4.0]]), [3.0, 1.0], half_life=1e9)
+
+    online.learn([4.0, 6.0])
+
+    assert online.centres == pytest.approx(np.array([[0.0, 0.0], [4.0, 5.0]]))
+
+
+def test_the_reservoir_holds_each_customer_once_as_last_seen() -> None:
+    reservoir = Reservoir(window=100)
+
+    for i in range(60):
+        reservoir.add("heavy" if i % 2 else f"c{i}", [float(i)], [i / 2])
+
+    assert len(reservoir) == 31
+    assert reservoir.natural()[-1] == [59.0]
+    assert reservoir.transformed()[-1] == [29.5]
+
+
+def test_the_reservoir_forgets_who_left_the_window() -> None:
+    reservoir = Reservoir(window=10)
+
+    for i in range(25):
+        reservoir.add(f"c{i}", [float(i)], [float(i)])
+
+    assert reservoir.natural()[:, 0].tolist() == [float(i) for i in range(15, 25)]
+    assert reservoir.full
