@@ -16,6 +16,7 @@ MAX_AMOUNT = 1e9
 MAX_QUANTITY = 1e6
 LABEL_LENGTH = 64
 SKU_LENGTH = 128
+CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 CURRENCY = re.compile(r"[A-Z]{3}")
 
 Cells = dict[str, list[str]]
@@ -62,7 +63,7 @@ def read_lines(
         times,
         _column(cells, "customer", clean_id, ""),
         _column(cells, "order", clean_id, ""),
-        *(_column(cells, role, lambda cell: _number(cell, mark), None) for role in NUMBERS),
+        *(_column(cells, role, lambda cell: number(cell, mark), None) for role in NUMBERS),
         _column(cells, "sku", lambda cell: cell[:SKU_LENGTH], ""),
         _column(cells, "category", _label, None),
         _column(cells, "channel", _label, None),
@@ -70,6 +71,14 @@ def read_lines(
     )
     has_items = not ITEM_ROLES.isdisjoint(cells)
     return (_problem(row) or _line(row, has_items=has_items) for row in rows)
+
+
+def number(cell: str, mark: str) -> float:
+    """Read a number; NaN where it is unreadable."""
+    try:
+        return parse_number(cell, mark)
+    except ValueError:
+        return nan
 
 
 def read_times(cells: Iterable[str], parse: Parse) -> list[int | None]:
@@ -100,15 +109,8 @@ def _column(cells: Cells, role: str, convert: Callable[[str], T], default: T) ->
     return map(memo.__getitem__, column)
 
 
-def _number(cell: str, mark: str) -> float:
-    try:
-        return parse_number(cell, mark)
-    except ValueError:
-        return nan
-
-
 def _label(cell: str) -> str | None:
-    return cell[:LABEL_LENGTH].strip() or None
+    return CONTROL.sub(" ", cell)[:LABEL_LENGTH].strip() or None
 
 
 def _problem(row: _Row) -> str:

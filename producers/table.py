@@ -12,8 +12,8 @@ from pathlib import Path
 
 from producers.baskets import MAX_ITEMS, baskets
 from producers.columns import ColumnMap, mapped, option, resolve
-from producers.lines import Cells, TableLine, day_only, read_lines, read_times
-from producers.parsing import clean_id, date_reader, is_missing
+from producers.lines import Cells, TableLine, day_only, number, read_lines, read_times
+from producers.parsing import clean_id, date_reader, decimal_mark, is_missing
 from producers.rows import open_rows
 from producers.sources import DAY_MS, BasketList, DatedBasket, Facts, SourceError
 
@@ -86,16 +86,20 @@ def _without_rate(
     cells: Cells, columns: ColumnMap, wanted: ColumnMap
 ) -> tuple[ColumnMap, list[str]]:
     """Leave out a recognised discount column that holds shares of 1 instead of money."""
-    name, column = columns.discount, cells.get("discount", [])
-    if wanted.discount or not column or not all(map(_is_share, set(column))):
+    name = columns.discount
+    if wanted.discount or not _is_rate(cells.get("discount", [])):
         return columns, []
     del cells["discount"]
     note = f"{name!r} looks like a rate and is not used: if it is money, {option('discount')}"
     return replace(columns, discount=None), [f"{note} {name!r}"]
 
 
-def _is_share(cell: str) -> bool:
-    return is_missing(cell) or cell.startswith(("0", ".", "1.0")) or cell == "1"
+def _is_rate(column: list[str]) -> bool:
+    """Tell whether all values are at most 1 and some between 0 and 1."""
+    distinct = {cell for cell in column if not is_missing(cell)}
+    mark = decimal_mark(distinct)
+    values = [abs(number(cell, mark)) for cell in distinct]
+    return all(value <= 1 for value in values) and any(0 < value < 1 for value in values)
 
 
 def _times(

@@ -66,9 +66,9 @@ class Lanes:
         """Begin a partition the store does not know: only if nobody has ever read it."""
         if committed:
             raise StoreLostError(
-                f"{tp.topic}/{tp.partition}: the consumer group has read up to {committed}, but the "
-                "store has no watermark for it: it was emptied, or it is another database. Restore "
-                "it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
+                f"{tp.topic}/{tp.partition}: the consumer group has read up to {committed}, but "
+                "the store has no watermark for it: it was emptied, or it is another database. "
+                "Restore it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
             )
         return earliest
 

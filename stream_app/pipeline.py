@@ -73,7 +73,7 @@ class Session:
         return cls(partition, claim.epoch, dict(claim.positions), claim.clock)
 
     def enqueue(self, messages: Iterable[Outgoing]) -> list[Pending]:
-        """Number messages for the outbox: ids grow within an epoch, and epochs grow."""
+        """Give messages their outbox ids: they grow within an epoch, and epochs grow."""
         pending = []
         for message in messages:
             self.sent += 1

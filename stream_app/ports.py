@@ -15,7 +15,7 @@ from stream_app.core.messages import Outgoing
 
 
 class Pending(NamedTuple):
-    """An outbox entry. ``id``: ``<epoch>-<n>``, both numbers growing, so entries keep their order."""
+    """An outbox entry. ``id`` is ``<epoch>-<n>``; both grow, so entries keep their order."""
 
     id: str
     message: Outgoing

@@ -157,6 +157,13 @@ class RedisStore:
         found |= {f"next:{topic}": at for topic, at in _numbers(fields, "next:").items()}
         return found | {"clock": int(fields.get("clock", 0))}
 
+    async def owner(self, partition: int) -> str:
+        """Name the process that claimed the partition last; empty when none ever did."""
+        with _translated():
+            reply = self._redis.hget(self._key(partition, "wm"), "owner")
+            value = await cast("Awaitable[bytes | None]", reply)
+        return (value or b"").decode()
+
     async def outbox_length(self, partition: int) -> int:
         """Count the messages that wait to be published."""
         with _translated():

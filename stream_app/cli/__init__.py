@@ -6,6 +6,7 @@ import typer
 
 from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.adapters.kafka_topics import TopicError
+from stream_app.cli.ask import changes, customer, segments
 from stream_app.cli.demo import demo
 from stream_app.cli.produce import replay, simulate
 from stream_app.cli.run import check_config, trainer, worker
@@ -26,6 +27,9 @@ app.command()(worker)
 app.command()(trainer)
 app.command()(replay)
 app.command()(simulate)
+app.command()(segments)
+app.command()(customer)
+app.command()(changes)
 app.command()(check_config)
 app.command()(schema)
 

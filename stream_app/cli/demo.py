@@ -13,7 +13,7 @@ from rich.table import Table
 
 from producers.catalog import open_source
 from producers.columns import ColumnMap
-from producers.sources import Facts, Source
+from producers.sources import Facts
 from producers.terminal import explained, say
 from stream_app.config import ClockMode, load
 from stream_app.demo.report import Run, report
@@ -69,7 +69,7 @@ def demo(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load(clock=ClockMode.EVENT)
     with services(settings) as settings, running(settings, workers) as system:
-        progress = Progress(source.facts.name, source.facts.total)
+        progress = Progress(source.facts.name, source.facts.total or 0)
         show = Demo(settings, system, source, factor, progress)
         try:
             run = _watch(show, once=once)
@@ -125,19 +125,19 @@ class _Lines:
             show = self._show
             done, rate = show.seen.overview.records, show.progress.rate
             model = show.seen.model.version if show.seen.model else "warming up"
-            say(
-                [
-                    f"{show.progress.note}: {done:,} of {show.progress.total:,} events, "
-                    f"{rate:,.0f}/s, model {model}, {show.seen.moves():,} moves"
-                ]
-            )
+            events = f"{done:,} of {show.progress.total:,} events, {rate:,.0f}/s"
+            say([f"{show.progress.note}: {events}, model {model}, {show.seen.moves():,} moves"])
 
 
 def _until_interrupted() -> None:
     try:
-        asyncio.run(asyncio.Event().wait())  # type: ignore[arg-type]
+        asyncio.run(_forever())
     except KeyboardInterrupt:
         return
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
 
 
 def _conclude(run: Run, seen: Seen, report_file: Path | None) -> None:

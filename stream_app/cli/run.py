@@ -41,5 +41,7 @@ def check_config() -> None:
     for field, info in Settings.model_fields.items():
         changed = shown[field] != info.get_default(call_default_factory=True)
         value = str(shown[field])
-        table.add_row(env_name(field), f"[bold]{value}[/bold]" if changed else value, info.description)
+        table.add_row(
+            env_name(field), f"[bold]{value}[/bold]" if changed else value, info.description
+        )
     Console(width=None if typer.get_text_stream("stdout").isatty() else 140).print(table)

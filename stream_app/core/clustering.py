@@ -4,6 +4,7 @@ Matrices are (n customers, d features); "points" are scaled coordinates without 
 Everything runs on one thread: sums in a fixed order make results reproducible to the bit.
 """
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_score
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
@@ -21,7 +23,9 @@ Labels = NDArray[np.int64]
 
 FEWEST, USEFUL, MOST = 3, 6, 8
 RESTARTS = 10
-IQR_OF_STD = 1.349
+LEAST_IQR = 0.675
+CONSTANT = 1e-6
+DECIMALS = 4
 CLEAR_STRUCTURE = 0.5
 CLEAR_TOLERANCE = 0.02
 WEAK_PART = 0.7
@@ -32,13 +36,12 @@ SCALE_FACTOR = 1.25
 def robust_scaling(transformed: Matrix, weights: Sequence[float], clip: float) -> Scaling:
     """Median and interquartile range of each column of an (n, d) matrix of transformed features.
 
-    A column whose quartiles coincide takes its standard deviation × 1.349 (the interquartile
-    range of a normal distribution with it), a constant column 1.
+    The scale is at least 0.675 standard deviations, half the interquartile range of a normal
+    distribution, so that a column that is mostly zero does not explode; of a constant column 1.
     """
     low, median, high = np.percentile(transformed, [25, 50, 75], axis=0)
-    scale = high - low
-    scale = np.where(scale > 0, scale, transformed.std(axis=0) * IQR_OF_STD)
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.maximum(high - low, transformed.std(axis=0) * LEAST_IQR)
+    scale = np.where(scale > CONSTANT, scale, 1.0)
     return Scaling(
         centre=tuple(median.tolist()), scale=tuple(scale.tolist()), weight=tuple(weights), clip=clip
     )
@@ -89,9 +92,13 @@ def kmeans(points: Matrix, k: int, seed: int) -> Matrix:
 
     Fewer rows come back where there are fewer distinct points than ``k``.
     """
-    k = min(k, len(np.unique(points, axis=0)))
+    k = min(k, _distinct(points))
     centres = _lloyd(points, KMeans(k, n_init=RESTARTS, random_state=seed))
     return centres[np.lexsort(centres.T[::-1])]
+
+
+def _distinct(points: Matrix) -> int:
+    return len(np.unique(points.round(DECIMALS), axis=0))
 
 
 def refine(points: Matrix, centres: Matrix) -> Matrix:
@@ -105,13 +112,15 @@ def _controller() -> ThreadpoolController:
 
 
 def _lloyd(points: Matrix, estimator: KMeans) -> Matrix:
-    with _controller().limit(limits=1):
+    with _controller().limit(limits=1), warnings.catch_warnings():
+        # A population that shrank to fewer distinct points than centres is no cause for alarm.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(estimator.fit(points).cluster_centers_, dtype=np.float64)
 
 
 def silhouettes(points: Matrix, seed: int) -> dict[int, float]:
     """Mean silhouette (Rousseeuw 1987) of k-means for each k from 3 to 8 that the points allow."""
-    most = min(MOST, len(np.unique(points, axis=0)) - 1)
+    most = min(MOST, _distinct(points) - 1)
     return {k: _silhouette(points, kmeans(points, k, seed)) for k in range(FEWEST, most + 1)}
 
 

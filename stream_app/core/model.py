@@ -163,7 +163,7 @@ def _first_win(u: float, q: float, o: float, rest: float, c: float, other_rest: 
 
 
 class Models:
-    """The serving model and the few before it, which tell a moved boundary from a moved customer."""
+    """The serving model and the few before it, to tell a moved boundary from a moved customer."""
 
     def __init__(self, keep: int = 8) -> None:
         self.keep = keep

@@ -88,7 +88,7 @@ class Demo:
         self.progress.sent = sent
 
     def _backlog(self) -> int:
-        """Records sent but not applied, as of the last look (the replay thread asks)."""
+        """Count the records sent but not applied, as of the last look; the replay thread asks."""
         return self.progress.sent - self.seen.overview.records
 
     def note_rate(self) -> None:
@@ -115,9 +115,15 @@ class Demo:
 
     async def _quiet(self, queries: Queries) -> None:
         """Wait until nobody is due any more and every message is out."""
-        deadline = time.monotonic() + CATCH_UP_S
-        while time.monotonic() < deadline:
+        for _ in range(round(CATCH_UP_S / TICK_S)):
             if not await queries.is_anyone_due() and not await queries.outbox_length():
+                return
+            await asyncio.sleep(TICK_S)
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        """Wait for a condition, half a minute at most."""
+        for _ in range(round(CATCH_UP_S / TICK_S)):
+            if done():
                 return
             await asyncio.sleep(TICK_S)
 
@@ -126,9 +132,7 @@ class Demo:
         expected = await asyncio.to_thread(histories, self.source, rates)
         states = await queries.states(expected)
         published = sum(state.sequence for state in states.values() if state)
-        deadline = time.monotonic() + CATCH_UP_S
-        while self.seen.moves() < published and time.monotonic() < deadline:
-            await asyncio.sleep(TICK_S)
+        await self._until(lambda: self.seen.moves() >= published)
         half_life = self.settings.half_life_days
         return await asyncio.to_thread(verify, expected, states, self.seen.chains, half_life)
 

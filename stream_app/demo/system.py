@@ -52,12 +52,14 @@ class Child:
 
     def kill(self) -> None:
         """End it by SIGKILL, as a crash would."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         """Let it finish its work (SIGTERM), then make sure that it is gone."""
-        self._process.send_signal(signal.SIGTERM)
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        self._process.send_signal(how)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         with self._process, suppress(ProcessLookupError):

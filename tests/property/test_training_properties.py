@@ -11,8 +11,8 @@ from stream_app.core.training import Trainer, TrainingConfig
 from tests.builders import FEATURES
 from tests.populations import a_population, feed
 
-AMOUNT = st.floats(0, 1e6)
-SHARE = st.floats(0, 1)
+AMOUNT = st.integers(0, 10**7).map(lambda n: n / 100)
+SHARE = st.integers(0, 100).map(lambda n: n / 100)
 GROUP = st.tuples(AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, SHARE, SHARE, AMOUNT)
 PROFILE = GROUP.map(lambda values: dict(zip(FEATURES.names, values, strict=True)))
 

@@ -1,0 +1,128 @@
+"""The publisher against a real broker: everything arrives once, or the caller is told."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from producers.checkout import BrokerUnreachableError, CheckoutPublisher, DeliveryError
+from producers.replay import ReplayOptions, replay
+from producers.simulate import ShopConfig, Simulation
+from stream_app.adapters.embedded import EmbeddedBroker
+from stream_app.contracts import Profile, Purchase
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def topics(broker: str, unique: Callable[[str], str]) -> tuple[str, str]:
+    names = unique("purchases"), unique("profiles")
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin.create_topics([NewTopic(name, num_partitions=3, replication_factor=1) for name in names])
+    admin.close()
+    return names
+
+
+@pytest.fixture
+def publisher(broker: str, topics: tuple[str, str]) -> Iterator[CheckoutPublisher]:
+    with CheckoutPublisher(
+        broker, topic_purchases=topics[0], topic_profiles=topics[1]
+    ) as connected:
+        yield connected
+
+
+def _stored(broker: str, topic: str, count: int) -> list[tuple[str, bytes | None, int]]:
+    """Key, value and partition of everything in a topic, which must be ``count`` records."""
+    consumer = KafkaConsumer(bootstrap_servers=broker, consumer_timeout_ms=10_000)
+    places = [TopicPartition(topic, number) for number in range(3)]
+    consumer.assign(places)
+    consumer.seek_to_beginning()
+    assert sum(consumer.end_offsets(places).values()) == count
+    found = [(r.key.decode(), r.value, r.partition) for r, _ in zip(consumer, range(count))]  # noqa: B905
+    consumer.close()
+    return found
+
+
+def test_purchases_profiles_and_erasures_arrive_under_the_customers_key(
+    broker: str, topics: tuple[str, str], publisher: CheckoutPublisher
+) -> None:
+    purchase = Purchase(event_id="o-1", customer_id="ann", occurred_at=NOW, total=19.9)
+    profile = Profile(customer_id="ann", updated_at=NOW, age=40)
+
+    publisher.purchase(purchase)
+    publisher.profile(profile)
+    publisher.erase("ben")
+    publisher.flush()
+
+    ((key, value, _),) = _stored(broker, topics[0], 1)
+    assert key == "ann"
+    assert value is not None
+    assert Purchase.model_validate_json(value) == purchase
+    declared = {key: value for key, value, _ in _stored(broker, topics[1], 2)}
+    assert declared["ann"] is not None
+    assert Profile.model_validate_json(declared["ann"]) == profile
+    assert declared["ben"] is None
+    assert publisher.acknowledged == 3
+
+
+def test_a_replay_arrives_completely_and_in_order_per_customer(
+    broker: str, topics: tuple[str, str], publisher: CheckoutPublisher
+) -> None:
+    shop = Simulation(ShopConfig(customers=60, days=60, join_days=10, profiles=0))
+    records = list(shop)
+
+    replay(shop, publisher, ReplayOptions(topics={"purchase": topics[0], "profile": topics[1]}))
+
+    stored = _stored(broker, topics[0], len(records))
+    assert len({partition for *_, partition in stored}) == 3
+    for customer in {record.customer_id for record in records}:
+        sent = [record.value for record in records if record.customer_id == customer]
+        assert [value for key, value, _ in stored if key == customer] == sent
+
+
+def test_a_small_buffer_makes_the_caller_wait_and_loses_nothing(
+    broker: str, topics: tuple[str, str]
+) -> None:
+    with CheckoutPublisher(broker, buffer_bytes=5_000) as publisher:
+        for number in range(300):
+            publisher.send(topics[0], f"c{number}", b"x" * 400)
+
+    assert publisher.acknowledged == 300
+    assert len(_stored(broker, topics[0], 300)) == 300
+
+
+def test_a_record_that_is_too_large_is_refused_at_once(
+    topics: tuple[str, str], publisher: CheckoutPublisher
+) -> None:
+    with pytest.raises(
+        DeliveryError, match="1 record was not acknowledged.*larger than"
+    ) as refused:
+        publisher.send(topics[0], "ann", b"x" * 2_000_000)
+
+    assert refused.value.count == 1
+
+
+def test_what_a_vanished_broker_did_not_take_is_counted() -> None:
+    with EmbeddedBroker() as broker:
+        publisher = CheckoutPublisher(broker.address)
+        publisher.send("purchases", "ann", b"{}")
+        publisher.flush()
+        broker.kill()
+        for number in range(5):
+            publisher.send("purchases", "ann", b"%d" % number)
+
+        with pytest.raises(DeliveryError, match="5 records were not acknowledged"):
+            publisher.flush(timeout=0.5)
+        with pytest.raises(DeliveryError, match="5 records were not acknowledged"):
+            publisher.close(timeout=0.5)
+
+    assert publisher.acknowledged == 1
+
+
+def test_an_address_without_a_broker_is_said_so() -> None:
+    with pytest.raises(BrokerUnreachableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1 "):
+        CheckoutPublisher("127.0.0.1:1", timeout=0.5)
