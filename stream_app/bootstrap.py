@@ -3,9 +3,12 @@
 import os
 import socket
 import sys
+import traceback
 import uuid
 from datetime import UTC, datetime
 from typing import Any, NoReturn
+
+import faust
 
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
@@ -16,7 +19,7 @@ from stream_app.core.features import FeatureSet
 from stream_app.core.model import Models
 from stream_app.core.turn import Rules
 from stream_app.pipeline import Pipeline
-from stream_app.ports import PartitionStore, StoreUnavailableError
+from stream_app.ports import PartitionStore, StoreLostError, StoreUnavailableError
 
 EXIT_SOFTWARE = 70
 EXIT_CONFIG = 78
@@ -119,14 +122,22 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
     return app
 
 
+def run_app(app: ChunkApp, settings: Settings) -> NoReturn:
+    """Run a Faust app until a signal stops it."""
+    worker = faust.Worker(app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False)
+    worker.execute_from_commandline()
+
+
 def owner_name() -> str:
     """Name this process uniquely, for the epoch's owner field."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
 def give_up(process: str, error: BaseException) -> NoReturn:
-    """Say why on one line and leave at once; a supervisor restarts what can be restarted."""
+    """Say why and leave at once; a supervisor restarts what can be restarted."""
     code = EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_SOFTWARE
+    if not isinstance(error, ConfigError | StoreLostError | TimeoutError):
+        traceback.print_exception(error)
     sys.stderr.write(f"segmenter {process}: {type(error).__name__}: {error}\n")
     sys.stderr.flush()
     os._exit(code)

@@ -3,18 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
 
 from faust.types import TP
 
 from stream_app.lane import Lane
 from stream_app.pipeline import Chunk
+from stream_app.ports import StoreLostError
 
 logger = logging.getLogger(__name__)
 FINISH_S = 3.0
-
-
-class StoreLostError(Exception):
-    """The group has read this partition before, but the store knows nothing of it."""
+CLAIM_S = 30.0
 
 
 class Lanes:
@@ -24,7 +23,7 @@ class Lanes:
         self,
         new_lane: Callable[[int], Lane],
         topics: Iterable[str],
-        fail: Callable[[BaseException], None],
+        fail: Callable[[BaseException], NoReturn],
     ) -> None:
         self._new_lane = new_lane
         self._topics = frozenset(topics)
@@ -42,7 +41,11 @@ class Lanes:
             self._stop(set(self._lanes))
         if self._finishing:
             await asyncio.wait(self._finishing, timeout=FINISH_S)
-        await asyncio.gather(*(self._begin(p) for p in sorted(wanted - set(self._lanes))))
+        try:
+            async with asyncio.timeout(CLAIM_S):
+                await asyncio.gather(*(self._begin(p) for p in sorted(wanted - set(self._lanes))))
+        except TimeoutError as error:
+            self._fail(error)
         return {
             tp: self._lanes[tp.partition].session.positions.get(tp.topic)
             for tp in assigned
@@ -65,10 +68,12 @@ class Lanes:
     async def start(self, tp: TP, committed: int | None, earliest: int) -> int:
         """Begin a partition the store does not know: only if nobody has ever read it."""
         if committed:
-            raise StoreLostError(
-                f"{tp.topic}/{tp.partition}: the consumer group has read up to {committed}, but "
-                "the store has no watermark for it: it was emptied, or it is another database. "
-                "Restore it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
+            self._fail(
+                StoreLostError(
+                    f"{tp.topic}/{tp.partition}: the consumer group has read up to {committed}, but"
+                    " the store has no watermark for it: it was emptied, or it is another database."
+                    " Restore it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
+                )
             )
         return earliest
 

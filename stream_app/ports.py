@@ -82,6 +82,10 @@ class StoreUnavailableError(Exception):
     """The store did not answer or refused to write; the caller retries the same call."""
 
 
+class StoreLostError(Exception):
+    """The group has read a partition before, but the store knows nothing of it."""
+
+
 class PartitionStore(Protocol):
     """State of the partitions: exact, fenced by an epoch, one atomic write per batch."""
 

@@ -10,14 +10,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-import faust
 from faust.types import TP, StreamT
 from pydantic import ValidationError
 
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.metrics import Metrics
-from stream_app.bootstrap import faust_app, features_of, prepare, store_of
+from stream_app.bootstrap import faust_app, features_of, prepare, run_app, store_of
 from stream_app.config import Settings
 from stream_app.contracts import ModelSnapshot, PopulationSample
 from stream_app.core.events import to_datetime
@@ -73,8 +72,7 @@ def run(settings: Settings) -> NoReturn:
     process = TrainerProcess(settings)
     port = process.metrics.serve(settings.metrics_host, settings.metrics_port)
     logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    loglevel = settings.log_level
-    faust.Worker(process.app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
+    run_app(process.app, settings)
 
 
 class TrainerProcess:

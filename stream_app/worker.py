@@ -4,7 +4,6 @@ import asyncio
 import logging
 from typing import Any, NoReturn, cast
 
-import faust
 from faust.types import TP, StreamT
 
 from stream_app.adapters.clock import wall_ms
@@ -13,7 +12,15 @@ from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore
 from stream_app.adapters.redis_store import RedisStore
-from stream_app.bootstrap import faust_app, give_up, owner_name, pipeline_of, prepare, store_of
+from stream_app.bootstrap import (
+    faust_app,
+    give_up,
+    owner_name,
+    pipeline_of,
+    prepare,
+    run_app,
+    store_of,
+)
 from stream_app.config import Settings
 from stream_app.contracts import PopulationSample
 from stream_app.core.features import FeatureSet
@@ -34,8 +41,7 @@ def run(settings: Settings) -> NoReturn:
     worker = Worker(settings)
     port = worker.metrics.serve(settings.metrics_host, settings.metrics_port)
     logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    loglevel = settings.log_level
-    faust.Worker(worker.app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
+    run_app(worker.app, settings)
 
 
 async def refresh_models(

@@ -9,10 +9,16 @@ from stream_app.contracts import (
     ModelSnapshot,
     Scaling,
     Segment,
+    SegmentChanged,
     Training,
 )
 from stream_app.core.events import Limits, to_ms
-from stream_app.core.features import FeatureSet, Order
+from stream_app.core.features import CustomerState, FeatureSet, Order, fold_order
+from stream_app.core.messages import Outgoing
+from stream_app.core.model import Models, SegmentModel
+from stream_app.core.turn import Rules
+from stream_app.pipeline import Chunk, Pipeline, Session
+from stream_app.ports import PartitionStore
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = 86_400_000
@@ -24,6 +30,10 @@ LIMITS = Limits(
     rates={"USD": 1.0, "EUR": 1.1},
 )
 FAR = to_ms(datetime(2030, 1, 1, tzinfo=UTC))
+PURCHASES = "purchases"
+PROFILES = "profiles"
+CHANGES = "segment-changes"
+DEAD = "dead-letters"
 
 
 @dataclass(frozen=True)
@@ -115,3 +125,63 @@ def a_snapshot(
         "created_at": START,
     }
     return ModelSnapshot(**(values | fields))
+
+
+def a_profile_record(
+    offset: int = 0, customer: str = "ann", at: float = 0, **fields: Any
+) -> ARecord:
+    """A record of the profiles topic."""
+    moment = START + timedelta(days=at)
+    body = {"customer_id": customer, "updated_at": moment.isoformat()}
+    return ARecord(offset, customer.encode(), json.dumps(body | fields).encode())
+
+
+def a_state(*orders: Order, features: FeatureSet = FEATURES) -> CustomerState:
+    """The state after some orders; without any, after one on day 0."""
+    state = CustomerState()
+    for order in orders or (an_order(),):
+        fold_order(state, order, features.half_life_ms)
+    return state
+
+
+def serving(
+    *snapshots: ModelSnapshot, margin: float = 0.1, features: FeatureSet = FEATURES
+) -> Models:
+    """Models in service; without snapshots, `a_snapshot`."""
+    models = Models()
+    for snapshot in snapshots or (a_snapshot(),):
+        models.add(SegmentModel(snapshot, features, margin))
+    return models
+
+
+def a_pipeline(
+    store: PartitionStore,
+    models: Models | None = None,
+    features: FeatureSet = FEATURES,
+    *,
+    event_clock: bool = True,
+) -> Pipeline:
+    """A pipeline on a store, by the event clock; without models given, `a_snapshot` serves."""
+    rules = Rules(features, event_clock, CHANGES, DEAD)
+    models = serving(features=features) if models is None else models
+    return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES))
+
+
+async def a_session(store: PartitionStore, owner: str = "w1") -> Session:
+    """Own partition 0 from now on."""
+    return Session.of(0, await store.claim(0, owner))
+
+
+def a_chunk(*records: ARecord, topic: str = PURCHASES, base: int | None = None) -> Chunk:
+    """Consecutive records, from the first one's offset or from ``base``."""
+    first = records[0].offset if base is None else base
+    return Chunk(topic, 0, first, records[-1].offset + 1, records)
+
+
+def changes_in(messages: list[Outgoing]) -> list[SegmentChanged]:
+    """The segment changes among messages, in order."""
+    return [
+        SegmentChanged.model_validate_json(m.value)
+        for m in messages
+        if m.topic == CHANGES and m.value
+    ]

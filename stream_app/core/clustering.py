@@ -27,9 +27,7 @@ LEAST_IQR = 0.675
 CONSTANT = 1e-6
 DECIMALS = 4
 CLEAR_STRUCTURE = 0.5
-CLEAR_TOLERANCE = 0.02
-WEAK_PART = 0.7
-MEDIAN_SHIFT = 0.25
+MEDIAN_SHIFT = 1.0
 SCALE_FACTOR = 1.25
 
 
@@ -48,7 +46,10 @@ def robust_scaling(transformed: Matrix, weights: Sequence[float], clip: float) -
 
 
 def has_moved(old: Scaling, new: Scaling) -> bool:
-    """Tell whether a median moved by over 0.25 scales or a scale changed by a factor over 1.25."""
+    """Tell whether a scale changed by a factor over 1.25 or a median moved by over one scale.
+
+    Distances depend on the scales; medians matter only for what is clipped.
+    """
     scale, fresh = np.array(old.scale), np.array(new.scale)
     shift = np.abs(np.array(new.centre) - np.array(old.centre)) / scale
     factor = np.maximum(fresh / scale, scale / fresh)
@@ -129,7 +130,7 @@ def _silhouette(points: Matrix, centres: Matrix) -> float:
         return round(float(silhouette_score(points, nearest(points, centres))), 4)
 
 
-def useful_k(curve: dict[int, float]) -> int:
+def useful_k(curve: dict[int, float], present: int = 0) -> int:
     """Choose the number of segments from a silhouette curve; 3 where there is none.
 
     Where groups are well apart (best silhouette ≥ 0.5, "reasonable structure" to Kaufman and
@@ -137,14 +138,21 @@ def useful_k(curve: dict[int, float]) -> int:
     is mostly a continuum, though: the curve is low and falls from the start, so its maximum says
     only that few segments are easier to tell apart than many. Then usefulness decides: of all k
     that keep 70 % of the best the one nearest to 6, about as many groups as a team treats apart.
+    A ``present`` k stays while it is within 0.04, or keeps 60 %.
 
     >>> useful_k({3: 0.61, 4: 0.74, 5: 0.66, 6: 0.58})
     4
     >>> useful_k({3: 0.33, 4: 0.26, 5: 0.25, 6: 0.24, 7: 0.21, 8: 0.20})
     6
+    >>> useful_k({3: 0.33, 4: 0.26, 5: 0.25, 6: 0.24, 7: 0.21, 8: 0.20}, present=8)
+    8
     """
     best = max(curve.values(), default=0.0)
-    if best >= CLEAR_STRUCTURE:
-        return max(k for k, value in curve.items() if value >= best - CLEAR_TOLERANCE)
-    good = [k for k, value in curve.items() if value >= best * WEAK_PART]
+    clear = best >= CLEAR_STRUCTURE
+    floor, stay = (best - 0.02, best - 0.04) if clear else (best * 0.7, best * 0.6)
+    if curve.get(present, -1.0) >= stay:
+        return present
+    good = [k for k, value in curve.items() if value >= floor]
+    if clear:
+        return max(good)
     return min(good, key=lambda k: (abs(k - USEFUL), -k), default=FEWEST)

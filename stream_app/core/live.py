@@ -12,7 +12,6 @@ from stream_app.core.online import OnlineKMeans
 from stream_app.core.training_config import TrainingConfig
 
 SILHOUETTE_POINTS = 1500
-STAY_PART = 0.6
 EXACT = 1e-9
 
 
@@ -137,7 +136,8 @@ class LiveModel:
 
     def _reseed(self, points: Matrix, batch: Matrix) -> None:
         """Take over batch centres; segments that survive keep their ids."""
-        k = self._config.k or self._better_k(points)
+        self.curve = _curve(points, self._config)
+        k = self._config.k or clustering.useful_k(self.curve, len(self.ids))
         centres = batch if k == len(batch) else clustering.kmeans(points, k, self._config.seed)
         old, new = clustering.nearest(points, self.centres), clustering.nearest(points, centres)
         traced = identity.trace(old, new, self.ids, len(centres), self.next_id)
@@ -145,14 +145,6 @@ class LiveModel:
         self._online = OnlineKMeans(
             centres, clustering.sizes(points, centres), self._config.half_life
         )
-
-    def _better_k(self, points: Matrix) -> int:
-        """Choose k anew, but stay while the present k keeps most of the best silhouette."""
-        now, self.curve = len(self.ids), _curve(points, self._config)
-        best = max(self.curve.values(), default=0.0)
-        if self.curve.get(now, 0.0) >= STAY_PART * best:
-            return now
-        return clustering.useful_k(self.curve)
 
 
 def _curve(points: Matrix, config: TrainingConfig) -> dict[int, float]:

@@ -6,7 +6,6 @@ Time comes in with the samples, randomness from the seed: the same samples give 
 """
 
 from datetime import datetime
-from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -52,7 +51,7 @@ class Trainer:
     history_days
         Longest time since a first purchase among the customers seen.
     ignored
-        Customers not learned from: of another feature set, or with a value that is not finite.
+        Customers not learned from because they came with another feature set.
 
     """
 
@@ -112,9 +111,6 @@ class Trainer:
     def _absorb(self, customer: SampledCustomer) -> None:
         """Remember one customer and, once there is a model, learn from them."""
         vector = customer.vector
-        if not all(map(isfinite, vector)):
-            self.ignored += 1
-            return
         transformed = self._features.transform(vector)
         self._reservoir.add(customer.customer_id, vector, transformed)
         self.samples += 1

@@ -54,17 +54,18 @@ class Child:
         """End it by SIGKILL, as a crash would."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
-        """Let it finish its work (SIGTERM), then make sure that it is gone."""
-        self._end(signal.SIGTERM)
+    def stop(self) -> int:
+        """Let it finish its work (SIGTERM), then make sure that it is gone; return its code."""
+        return self._end(signal.SIGTERM)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, how: signal.Signals) -> int:
         self._process.send_signal(how)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         with self._process, suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+        return int(self._process.returncode)
 
 
 class System:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from stream_app.adapters.queries import Overview, Queries
 from stream_app.config import Settings
 from stream_app.contracts import ModelSnapshot, Reason, SegmentChanged, SegmentRef
+from stream_app.ports import StoreUnavailableError
 
 RECENT_MOVES = 200
 HISTORY_POINTS = 240
@@ -107,7 +109,8 @@ class Watch:
     async def poll(self) -> None:
         """Read counters and new models, until cancelled."""
         while True:
-            await self.look()
+            with suppress(StoreUnavailableError):
+                await self.look()
             await asyncio.sleep(POLL_S)
 
     async def look(self) -> None:

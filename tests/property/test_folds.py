@@ -1,0 +1,94 @@
+"""Folding is commutative in event time: late and shuffled events give the same state."""
+
+from itertools import permutations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.features import MICROS, CustomerState, Order, ProfileState, fold_profile
+from tests.builders import DAY, FEATURES, a_state, day
+
+CATEGORIES = st.sampled_from([f"c{i}" for i in range(8)])
+MONEY = st.integers(0, 10**12)
+DAYS = 3 * 365
+FLOATS = {"decayed_orders", "decayed_spend", "categories"}
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> list[Order]:
+    """Events of one customer with distinct ids; at most 8 categories and 7 channels."""
+    return [
+        Order(
+            event_id=f"e{i}",
+            customer_id="ann",
+            at=day(0) + draw(st.integers(0, DAYS * DAY)),
+            refund=draw(st.booleans()),
+            total=draw(MONEY),
+            discount=draw(MONEY),
+            lines=draw(st.integers(0, 40)),
+            categories=tuple(draw(st.dictionaries(CATEGORIES, MONEY, max_size=4)).items()),
+            channel=draw(st.none() | st.sampled_from(["web", "app", "store"])),
+        )
+        for i in range(draw(st.integers(1, 12)))
+    ]
+
+
+def parts(state: CustomerState) -> tuple[dict[str, object], dict[str, float]]:
+    """What must be equal exactly, and what up to rounding; the ring follows arrival by design."""
+    fields = msgspec.structs.asdict(state)
+    fields.pop("ring")
+    exact = {k: v for k, v in fields.items() if k not in FLOATS}
+    decayed = {"orders": state.decayed_orders, "spend": state.decayed_spend}
+    return exact, decayed | {f"category {k}": v for k, v in state.categories.items()}
+
+
+@given(orders().flatmap(lambda o: st.tuples(st.just(o), st.permutations(o))))
+def test_shuffled_events_give_the_same_state(histories: tuple[list[Order], list[Order]]) -> None:
+    (exact, decayed), (other_exact, other_decayed) = (parts(a_state(*h)) for h in histories)
+
+    assert exact == other_exact
+    assert decayed == pytest.approx(other_decayed, rel=1e-9, abs=1e-9)
+
+
+@given(orders())
+def test_every_sum_equals_the_direct_formula(history: list[Order]) -> None:
+    state = a_state(*history)
+    bought = [o for o in history if not o.refund]
+    last = max((o.at for o in bought), default=0)
+    weights = [2.0 ** (-(last - o.at) / DAY / FEATURES.half_life_days) for o in bought]
+
+    assert state.orders == len(bought)
+    assert state.refunds == len(history) - len(bought)
+    assert state.spend == sum(o.total for o in bought)
+    assert state.refunded == sum(o.total for o in history if o.refund)
+    assert state.discount == sum(o.discount for o in bought)
+    assert state.lines == sum(o.lines for o in bought)
+    assert (state.first, state.last) == (min((o.at for o in bought), default=0), last)
+    assert state.decayed_orders == pytest.approx(sum(weights), rel=1e-9)
+    spend = sum(w * o.total / MICROS for w, o in zip(weights, bought, strict=True))
+    assert state.decayed_spend == pytest.approx(spend, rel=1e-9, abs=1e-12)
+    assert sum(state.channels.values()) == sum(o.channel is not None for o in bought)
+
+
+@given(orders(), st.integers(0, 4000 * DAY), st.integers(0, 4000 * DAY))
+def test_vectors_are_finite_and_differ_in_recency_alone(
+    history: list[Order], one: int, other: int
+) -> None:
+    state = a_state(*history)
+    if not state.orders:
+        return
+    first, second = (FEATURES.vector(state, day(0) + now) for now in (one, other))
+
+    assert first[1:] == second[1:]
+    assert all(0 <= x < float("inf") for x in first)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=4, unique=True))
+def test_profiles_in_any_order_leave_the_newest(times: list[int]) -> None:
+    for order in permutations(times):
+        state = CustomerState()
+        for at in order:
+            fold_profile(state, ProfileState(at, birth_year=at))
+        assert state.profile == ProfileState(max(times), birth_year=max(times))
