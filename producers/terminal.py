@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 from producers.checkout import BrokerUnreachableError, DeliveryError
 from producers.replay import ReplayOptions, Sink, Stop, Totals, replay
 from producers.sources import Source, SourceError, iso
-from stream_app.config import ConfigError
 
 FAILED = 1
 WRONG_USE = 2
@@ -34,7 +33,7 @@ def explained() -> Iterator[None]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters is raised and said below
     try:
         yield
-    except (SourceError, ConfigError, OSError) as error:
+    except (SourceError, OSError) as error:
         say([f"error: {error}"])
         raise typer.Exit(WRONG_USE) from None
     except (BrokerUnreachableError, DeliveryError) as error:

@@ -65,6 +65,8 @@ def describe(change: SegmentChanged, model: ModelSnapshot | None = None) -> str:
     if not change.drivers:
         return route
     driver = change.drivers[0]
+    if driver.feature == "recency_days" and driver.before and driver.after < driver.before:
+        return f"{route}: bought again after {days(driver.before)}"
     segment, typical = _typical(change, driver, model)
     said = phrase(driver.feature, driver.after)
     return f"{route}: {said}, typical for {segment} {number(driver.feature, typical)}"

@@ -86,6 +86,11 @@ def an_order(event: str = "e1", at: float = 0, total: float = 20.0, **fields: An
     )
 
 
+def axis(days: float) -> float:
+    """Where a silence of so many days lies on the recency axis of `a_snapshot`."""
+    return FEATURES.transform((days, *[0.0] * 8))[0]
+
+
 def a_snapshot(
     version: int = 1,
     centres: tuple[tuple[float, ...], ...] = (),
@@ -94,7 +99,7 @@ def a_snapshot(
 ) -> ModelSnapshot:
     """Three segments along recency: around 3, 30 and 200 days of silence."""
     width = len(FEATURES.names)
-    rows = centres or tuple((x, *[0.0] * (width - 1)) for x in (1.4, 3.4, 5.3))
+    rows = centres or tuple((axis(x), *[0.0] * (width - 1)) for x in (3, 30, 200))
     segments = tuple(
         Segment(
             id=i + 1, name=name, share=1 / len(names), profile=dict.fromkeys(FEATURES.names, 1.0)

@@ -11,10 +11,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from producers.catalog import open_source
+from producers.catalog import DEFAULT_DATA, open_sources
 from producers.columns import ColumnMap
+from producers.preview import summary
 from producers.sources import Facts
 from producers.terminal import explained, say
+from stream_app.cli.columns import with_columns
+from stream_app.cli.produce import Data
 from stream_app.config import ClockMode, load
 from stream_app.demo.report import Run, report
 from stream_app.demo.run import Demo
@@ -29,11 +32,10 @@ EXIT_UNVERIFIED = 1
 console = Console(stderr=True, highlight=False)
 
 
+@with_columns
 def demo(
     *,
-    data: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="complete-journey, cdnow, or a file")
-    ] = "complete-journey",
+    data: Data = None,
     speed: Annotated[
         str,
         typer.Option(
@@ -49,6 +51,7 @@ def demo(
         Path | None, typer.Option("--report", metavar="FILE.json", help="Write the report here")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=8, help="Worker processes")] = 1,
+    columns: ColumnMap,
 ) -> None:
     """Watch a year of real purchases become segments, and customers move between them.
 
@@ -63,8 +66,10 @@ def demo(
         segmenter demo --data sales.csv --speed max
     """
     with explained():
-        say([f"reading {data} …"])
-        source = open_source(data, ColumnMap())
+        names = data or [DEFAULT_DATA]
+        say([f"reading {', '.join(names)} …"])
+        source = open_sources(names, columns)
+        say(summary(source.facts))
         factor = _speed(speed, source.facts)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load(clock=ClockMode.EVENT)

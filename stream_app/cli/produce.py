@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from producers.catalog import open_source
+from producers.catalog import DEFAULT_DATA, open_sources
 from producers.checkout import CheckoutPublisher
 from producers.columns import ColumnMap
 from producers.jsonl import JsonLines
@@ -18,12 +18,11 @@ from producers.scramble import Scrambled
 from producers.simulate import ShopConfig, Simulation
 from producers.sources import Kind, SourceError, iso
 from producers.terminal import conclude, explained, run, say
+from stream_app.cli.columns import with_columns
 from stream_app.config import ConfigError, Settings, load
 
 CONNECT_MS = 10_000
-FILE = "Columns of a file"
 DEFAULT_START = datetime(2024, 1, 1, tzinfo=UTC)
-
 
 Speed = Annotated[
     str,
@@ -32,18 +31,20 @@ Speed = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many records")]
 
 
-def _column(name: str, what: str) -> typer.models.OptionInfo:
-    info: typer.models.OptionInfo = typer.Option(
-        f"--{name}-column", metavar="NAME", help=f"Column of {what}", rich_help_panel=FILE
-    )
-    return info
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="complete-journey (default), cdnow, or a CSV, TSV or Parquet file; "
+        "several are merged by time",
+    ),
+]
 
 
-def replay(  # noqa: PLR0913
+@with_columns
+def replay(
     *,
-    data: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="complete-journey, cdnow, or a file")
-    ] = "complete-journey",
+    data: Data = None,
     speed: Speed = "max",
     limit: Limit = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last run")] = False,
@@ -53,41 +54,7 @@ def replay(  # noqa: PLR0913
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what was understood; publish nothing")
     ] = False,
-    customer_column: Annotated[str | None, _column("customer", "the customer id")] = None,
-    date_column: Annotated[str | None, _column("date", "the date or time of purchase")] = None,
-    time_column: Annotated[str | None, _column("time", "the time, beside a date")] = None,
-    order_column: Annotated[str | None, _column("order", "the order or invoice id")] = None,
-    amount_column: Annotated[str | None, _column("amount", "the amount paid")] = None,
-    quantity_column: Annotated[str | None, _column("quantity", "the quantity")] = None,
-    price_column: Annotated[str | None, _column("price", "the price of one")] = None,
-    discount_column: Annotated[str | None, _column("discount", "the discount, in money")] = None,
-    sku_column: Annotated[str | None, _column("sku", "the product")] = None,
-    category_column: Annotated[str | None, _column("category", "the product's category")] = None,
-    channel_column: Annotated[str | None, _column("channel", "the sales channel")] = None,
-    currency_column: Annotated[str | None, _column("currency", "the currency")] = None,
-    currency: Annotated[
-        str, typer.Option(help="Currency of a file without such a column", rich_help_panel=FILE)
-    ] = "USD",
-    date_format: Annotated[
-        str | None,
-        typer.Option(help="strptime format, iso, unix or unix-ms", rich_help_panel=FILE),
-    ] = None,
-    decimal: Annotated[
-        str | None, typer.Option(help="Decimal mark: . or ,", rich_help_panel=FILE)
-    ] = None,
-    refund_prefix: Annotated[
-        str, typer.Option(help="Order ids that begin so are refunds", rich_help_panel=FILE)
-    ] = "",
-    order_total: Annotated[
-        bool,
-        typer.Option(
-            "--order-total", help="Each row repeats its order's amount", rich_help_panel=FILE
-        ),
-    ] = False,
-    keep_duplicates: Annotated[
-        bool,
-        typer.Option("--keep-duplicates", help="Keep exactly equal rows", rich_help_panel=FILE),
-    ] = False,
+    columns: ColumnMap,
 ) -> None:
     """Publish a purchase history, in time order, as if it happened now.
 
@@ -99,29 +66,9 @@ def replay(  # noqa: PLR0913
 
         segmenter replay --data sales.csv --customer-column Client --date-format %d/%m/%Y --resume
     """
-    columns = ColumnMap(
-        customer=customer_column,
-        date=date_column,
-        time=time_column,
-        order=order_column,
-        amount=amount_column,
-        quantity=quantity_column,
-        price=price_column,
-        discount=discount_column,
-        sku=sku_column,
-        category=category_column,
-        channel=channel_column,
-        currency_column=currency_column,
-        currency=currency,
-        date_format=date_format,
-        decimal=decimal,
-        refund_prefix=refund_prefix,
-        order_total=order_total,
-        keep_duplicates=keep_duplicates,
-    )
     with explained():
         factor, settings = _factor(speed), None if dry_run else _settings()
-        source = open_source(data, columns)
+        source = open_sources(data or [DEFAULT_DATA], columns)
         say(summary(source.facts))
         if settings is None:
             say([*mapping(source), "first events:", *examples(source)])

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_score
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from stream_app.contracts import Scaling
 from stream_app.core.model import Matrix
@@ -93,12 +93,13 @@ def kmeans(points: Matrix, k: int, seed: int) -> Matrix:
 
     Fewer rows come back where there are fewer distinct points than ``k``.
     """
-    k = min(k, _distinct(points))
+    k = min(k, distinct(points))
     centres = _lloyd(points, KMeans(k, n_init=RESTARTS, random_state=seed))
     return centres[np.lexsort(centres.T[::-1])]
 
 
-def _distinct(points: Matrix) -> int:
+def distinct(points: Matrix) -> int:
+    """Count the (n, d) points that differ by more than rounding."""
     return len(np.unique(points.round(DECIMALS), axis=0))
 
 
@@ -121,7 +122,7 @@ def _lloyd(points: Matrix, estimator: KMeans) -> Matrix:
 
 def silhouettes(points: Matrix, seed: int) -> dict[int, float]:
     """Mean silhouette (Rousseeuw 1987) of k-means for each k from 3 to 8 that the points allow."""
-    most = min(MOST, _distinct(points) - 1)
+    most = min(MOST, distinct(points) - 1)
     return {k: _silhouette(points, kmeans(points, k, seed)) for k in range(FEWEST, most + 1)}
 
 

@@ -199,16 +199,21 @@ def _affinity(state: CustomerState) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One coordinate: its unit for people, its transform and weight for the distance."""
+    """One coordinate: its unit for people, its transform and weight for the distance.
+
+    ``log`` is log(1 + x / knee): nearly linear below the knee, so that differences much smaller
+    than it do not count. A week of knee keeps the days between two visits from being a lapse.
+    """
 
     name: str
     unit: str
     transform: Literal["log", "linear"]
     weight: float
     compute: Callable[[CustomerState, int], float]
+    knee: float = 1.0
 
 
-RECENCY = Feature("recency_days", "days", "log", 1.0, recency_days)
+RECENCY = Feature("recency_days", "days", "log", 1.0, recency_days, knee=7.0)
 
 STANDARD = (
     RECENCY,
@@ -280,6 +285,6 @@ class FeatureSet:
     def transform(self, vector: Sequence[float]) -> tuple[float, ...]:
         """Natural units to the axis on which distances are measured, before scaling."""
         return tuple(
-            log1p(x) if f.transform == "log" else x
+            log1p(x / f.knee) if f.transform == "log" else x
             for f, x in zip(self.features, vector, strict=True)
         )

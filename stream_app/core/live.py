@@ -132,7 +132,8 @@ class LiveModel:
         """Tell whether another k is set, or a segment dies out that the batch would revive."""
         least = self._config.dying * len(points) / len(self.ids)
         now, then = (clustering.sizes(points, c).min() for c in (self.centres, batch))
-        return bool(now < least <= then or self._config.k not in {0, len(self.ids)})
+        wanted = min(self._config.k or len(self.ids), clustering.distinct(points))
+        return bool(now < least <= then) or wanted != len(self.ids)
 
     def _reseed(self, points: Matrix, batch: Matrix) -> None:
         """Take over batch centres; segments that survive keep their ids."""

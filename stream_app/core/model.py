@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.contracts import ModelSnapshot, Scaling, Segment
-from stream_app.core.features import DAY_MS, FeatureSet
+from stream_app.core.features import DAY_MS, RECENCY, FeatureSet
 
 Matrix = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class SegmentModel:
         centre_, scale, weight = self._scaling[0]
         if best >= self._clip * weight:
             return None
-        return expm1(best / weight * scale + centre_), winner
+        return RECENCY.knee * expm1(best / weight * scale + centre_), winner
 
     def due(self, point: Sequence[float], current: int, last: int, now: int) -> int | None:
         """Return the time (ms) of the next lapse, always after ``now``; None if there is none."""

@@ -94,7 +94,7 @@ VOCABULARY = {
     ),
     "Need attention": _at(
         "Average customers who begin to be late; a timely offer brings them back.",
-        silence=0.7, overdue=0.8, orders=-0.7, spend=-0.6,
+        silence=1, overdue=0.8, orders=-0.8, spend=-0.8,
     ),
     "Occasional": _at(
         "Come rarely and buy little, but in a rhythm of their own; write to them as seldom.",
@@ -110,7 +110,7 @@ VOCABULARY = {
     ),
     "Hibernating": _at(
         "Bought little and a good while ago; a cheap seasonal reminder is enough.",
-        silence=1.7, overdue=1.2, orders=-1.7, spend=-1.8,
+        silence=1.9, overdue=1.3, orders=-1.8, spend=-2,
     ),
     "Lost": _at(
         "Bought little and have been gone for very long; leave them out of paid campaigns.",

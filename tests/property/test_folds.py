@@ -1,19 +1,84 @@
-"""Folding is commutative in event time: late and shuffled events give the same state."""
+"""Any bytes decode to a value; events in any order fold to the same state."""
 
+import json
 from itertools import permutations
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.features import MICROS, CustomerState, Order, ProfileState, fold_profile
-from tests.builders import DAY, FEATURES, a_state, day
+from stream_app.core.events import Erasure, ProfileUpdate, Rejected, decode_profile, decode_purchase
+from stream_app.core.features import (
+    MAX_CATEGORIES,
+    MICROS,
+    CustomerState,
+    Order,
+    ProfileState,
+    fold_profile,
+)
+from tests.builders import (
+    DAY,
+    FAR,
+    FEATURES,
+    LIMITS,
+    ARecord,
+    a_profile_record,
+    a_record,
+    a_state,
+    day,
+)
 
-CATEGORIES = st.sampled_from([f"c{i}" for i in range(8)])
+CATEGORIES = st.sampled_from([f"c{i}" for i in range(MAX_CATEGORIES)])
 MONEY = st.integers(0, 10**12)
 DAYS = 3 * 365
 FLOATS = {"decayed_orders", "decayed_spend", "categories"}
+
+ITEM = {"sku": "1", "category": "tea", "quantity": 2, "unit_price": 1.5}
+FULL_PURCHASE = a_record(discount=1, currency="EUR", channel="web", items=[ITEM]).value or b""
+FULL_PROFILE = (
+    a_profile_record(age=40, gender="male", interests=["tea"], attributes={"a": "b"}).value or b""
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+MOMENTS = st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat())
+
+
+@st.composite
+def mutations(draw: st.DrawFn, valid: bytes) -> bytes:
+    """A valid event with some fields replaced, and then perhaps some bytes."""
+    body: dict[str, Any] = json.loads(valid)
+    for field in draw(st.sets(st.sampled_from(sorted(body)), max_size=2)):
+        body[field] = draw(JSON | MOMENTS)
+    value = bytearray(json.dumps(body).encode())
+    for at in draw(st.lists(st.integers(0, len(value) - 1), max_size=2)):
+        value[at] = draw(st.integers(0, 255))
+    return bytes(value)
+
+
+@given(
+    key=st.none() | st.binary(max_size=20) | st.just(b"ann"),
+    purchase=st.binary() | mutations(FULL_PURCHASE),
+    profile=st.none() | st.binary() | mutations(FULL_PROFILE),
+)
+def test_no_bytes_ever_raise_and_a_refusal_always_says_why(
+    key: bytes | None, purchase: bytes, profile: bytes | None
+) -> None:
+    order = decode_purchase(ARecord(0, key, purchase), LIMITS, FAR)
+    update = decode_profile(ARecord(0, key, profile), LIMITS, FAR)
+
+    assert isinstance(order, Order | Rejected)
+    assert isinstance(update, ProfileUpdate | Erasure | Rejected)
+    for event in (order, update):
+        if isinstance(event, Rejected):
+            assert event.detail
+            event.detail.encode()
+        else:
+            assert event.customer_id.encode() == key
 
 
 @st.composite

@@ -34,6 +34,9 @@ GONE = profile(
 PUNCTUAL_BUT_RARE = profile(
     recency_days=26, decayed_orders=3.5, decayed_spend=65, mean_gap_days=25, tenure_days=300
 )
+GETTING_LATE = profile(
+    recency_days=26, decayed_orders=6, decayed_spend=180, mean_gap_days=15, tenure_days=300
+)
 STOCKING_UP = profile(recency_days=11, decayed_spend=380, average_basket=46, mean_gap_days=10)
 ON_SALE = profile(discount_share=0.4)
 
@@ -49,6 +52,7 @@ ON_SALE = profile(discount_share=0.4)
         (CAME_ONCE, {"One-timers"}),
         (GONE, {"Lost", "Hibernating"}),
         (PUNCTUAL_BUT_RARE, {"Occasional"}),
+        (GETTING_LATE, {"Need attention"}),
         (STOCKING_UP, {"Big baskets"}),
         (ON_SALE, {"Bargain hunters"}),
     ],

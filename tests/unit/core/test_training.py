@@ -89,13 +89,14 @@ def test_the_number_of_segments_can_be_set() -> None:
     assert first.training.silhouette == {}
 
 
-def test_identical_customers_give_one_segment_not_an_error() -> None:
+@pytest.mark.parametrize("k", [0, 6])
+def test_identical_customers_give_one_segment_published_once_not_an_error(k: int) -> None:
     same = [SampledCustomer(customer_id=f"c{i}", vector=RARE) for i in range(400)]
-    trainer = a_trainer(check_every=50)
+    trainer = a_trainer(k=k, check_every=50)
 
-    published = feed(trainer, same, 2000)
+    published = feed(trainer, same, 3000)
 
-    assert len(published[0].segments) == 1
+    assert [len(s.segments) for s in published] == [1]
     assert trainer.state == "serving"
 
 
