@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         50_000, ge=0, description="Customer states a worker keeps in memory, per partition"
     )
     rescore_per_second: float = Field(
-        5_000, gt=0, description="Stored customers a new model re-scores per second, per partition"
+        1_000, gt=0, description="Stored customers a new model re-scores per second, per partition"
     )
     metrics_host: str = Field("127.0.0.1", description="Address the metrics server binds to")
     metrics_port: int = Field(

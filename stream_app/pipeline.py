@@ -48,6 +48,16 @@ class Chunk:
     next: int
     records: Sequence[Record]
 
+    def joins(self, other: "Chunk", most: int) -> bool:
+        """Tell whether the other one follows immediately and both have at most so many records."""
+        together = len(self.records) + len(other.records)
+        return (self.topic, self.next) == (other.topic, other.base) and together <= most
+
+    def __add__(self, other: "Chunk") -> "Chunk":
+        """Join with the chunk that follows."""
+        records = [*self.records, *other.records]
+        return Chunk(self.topic, self.partition, self.base, other.next, records)
+
     def since(self, offset: int) -> "Chunk":
         """Drop the part that was already applied."""
         records = [record for record in self.records if record.offset >= offset]

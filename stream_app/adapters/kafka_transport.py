@@ -126,7 +126,10 @@ class ChunkConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Yield chunks as messages until the flow stops or the group rebalances."""
-        fetched, active = await self._wait_next_records(timeout)
+        # A fetch waits only for the partitions active when it began: with some held back by full
+        # buffers it must be short, or these would wait for it after their buffers have drained.
+        wait = BUFFER_WAIT_S if self._buffered_partitions else timeout
+        fetched, active = await self._wait_next_records(wait)
         generation = self.app.consumer_generation_id
         for tp, chunk in _round_robin(fetched or {}):
             if self.should_stop or not self.flow_active:

@@ -18,7 +18,7 @@ from producers.sources import Facts
 from producers.terminal import explained, say
 from stream_app.cli.columns import with_columns
 from stream_app.cli.produce import Data
-from stream_app.config import ClockMode, load
+from stream_app.config import ClockMode, hide_password, load
 from stream_app.demo.report import Run, report
 from stream_app.demo.run import Demo
 from stream_app.demo.system import running, services
@@ -75,6 +75,10 @@ def demo(
     settings = load(clock=ClockMode.EVENT)
     with services(settings) as settings, running(settings, workers) as system:
         progress = Progress(source.facts.name, source.facts.total or 0)
+        progress.hint = (
+            f"KAFKA_BROKER={settings.kafka_broker} REDIS_URL={hide_password(settings.redis_url)} "
+            "segmenter changes --follow"
+        )
         show = Demo(settings, system, source, factor, progress)
         try:
             run = _watch(show, once=once)

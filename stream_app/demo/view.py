@@ -31,6 +31,7 @@ class Progress:
     sent: int = 0
     rate: float = 0.0
     note: str = "starting"
+    hint: str = ""
 
 
 def render(seen: Seen, progress: Progress, height: int) -> RenderableType:
@@ -62,9 +63,8 @@ def _head(seen: Seen, progress: Progress) -> RenderableType:
     table.add_row(*(Text(name, style="dim") for name, _ in facts))
     table.add_row(*(Text(value, style="bold") for _, value in facts))
     bar = ProgressBar(total=max(1, progress.total), completed=overview.records)
-    return Panel(
-        Group(table, bar), title=f"{progress.source} · {progress.note}", title_align="left"
-    )
+    title = f"{progress.source} · {progress.note}"
+    return Panel(Group(table, bar), title=title, title_align="left", subtitle=progress.hint or None)
 
 
 def _ms(seen: Seen, quantile: float) -> str:
@@ -120,8 +120,8 @@ def _spark(seen: Seen, segment: int) -> str:
 
 def _moves(seen: Seen, lines: int) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        table.add_column(no_wrap=True, overflow="ellipsis")
+    for width in (6, 8, None):
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=width)
     for change in list(seen.recent)[-lines:][::-1]:
         reason = change.reason.value
         model = seen.models.get(change.model_version)

@@ -33,9 +33,9 @@ def a_foreign_file(path: Path) -> int:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(["Kunde", "Tag", "Bestellung", "Betrag"])
-        for number, (day, customer, amount) in enumerate(rows):
-            when = date(2024, 1, 1) + timedelta(days=int(day))
-            writer.writerow([customer, f"{when:%d.%m.%Y}", f"B{number}", amount.replace(".", ",")])
+        for number, (at, customer, paid) in enumerate(rows):
+            when = date(2024, 1, 1) + timedelta(days=int(at))
+            writer.writerow([customer, f"{when:%d.%m.%Y}", f"B{number}", paid.replace(".", ",")])
     return sum(1 for _, customer, _ in rows if customer)
 
 
@@ -79,11 +79,13 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path: Path, how: signa
     path = tmp_path / "verkauf.csv"
     a_foreign_file(path)
     command = the_demo(*foreign_options(path), "--speed", "100000")
-    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    children = all_four_children(demo.pid)
-
-    demo.send_signal(how)
-    code = demo.wait(30)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        try:
+            children = all_four_children(demo.pid)
+            demo.send_signal(how)
+            code = demo.wait(30)
+        finally:
+            demo.kill()
 
     assert code == (130 if how is signal.SIGINT else -how)
     _, left = psutil.wait_procs(children, timeout=30)
