@@ -25,7 +25,7 @@ lint: $(STAMP)  ## check style, format and types
 	@$(BIN)/mypy
 
 bench: $(STAMP)  ## measure the throughput
-	@$(BIN)/python tests/benchmarks/throughput.py $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.throughput $(ARGS)
 
 clean:  ## remove .venv, .segmenter, caches and build output
 	@rm -rf .venv .segmenter .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -22,6 +22,7 @@ IDLE_S = 0.05
 QUEUED_CHUNKS = 32
 CHUNK_RECORDS = 512
 RECLAIM_S = 0.5
+ASK_AGAIN_MS = 5_000
 RESCORE_CUSTOMERS = 128
 SAMPLE_CUSTOMERS = 64
 
@@ -61,7 +62,7 @@ class Lane:
         self._released = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
         self._sampling: asyncio.Task[None] | None = None
-        self._rewound: dict[str, int] = {}
+        self._rewound: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
         self._model = 0
@@ -89,8 +90,10 @@ class Lane:
         await self._queue.put(chunk)
 
     def release(self) -> None:
-        """Stop after the work in hand."""
+        """Stop after the work in hand; whoever waits in `put` is let go."""
         self._released.set()
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
     async def run(self) -> None:
         """Work until released."""
@@ -134,10 +137,12 @@ class Lane:
         await self._done(outcome, part)
 
     async def _rewind(self, topic: str, offset: int) -> None:
-        """Ask once for the missing records; what was read beyond them is dropped meanwhile."""
-        if self._rewound.get(topic) != offset:
+        """Ask for the missing records; what was read beyond them is dropped meanwhile."""
+        asked, at = self._rewound.get(topic, (-1, 0))
+        wall = self._services.wall()
+        if asked != offset or wall - at > ASK_AGAIN_MS:
             logger.info("%s/%d: a gap, reading again from %d", topic, self.partition, offset)
-            self._rewound[topic] = offset
+            self._rewound[topic] = (offset, wall)
             await self._services.rewind(topic, self.partition, offset)
 
     async def _done(self, outcome: Outcome | None, chunk: Chunk | None = None) -> None:
@@ -163,9 +168,9 @@ class Lane:
             await asyncio.wait_for(self._released.wait(), RECLAIM_S)
         except TimeoutError:
             await self.claim()
+            self._rewound.clear()
             for topic, position in self.session.positions.items():
-                self._rewound[topic] = position
-                await self._services.rewind(topic, self.partition, position)
+                await self._rewind(topic, position)
 
     async def _publish(self, entries: list[Pending], chunk: Chunk | None = None) -> None:
         """Publish in order, one write at a time, while the next chunk is being processed."""
