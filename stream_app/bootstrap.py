@@ -36,7 +36,7 @@ def limits_of(settings: Settings) -> Limits:
         max_bytes=settings.max_event_bytes,
         max_skew=round(settings.max_skew_seconds * 1000),
         oldest=to_ms(datetime.combine(settings.oldest_event, datetime.min.time(), UTC)),
-        rates={settings.base_currency: 1.0} | settings.rates,
+        rates=settings.rates | {settings.base_currency: 1.0},
     )
 
 
@@ -66,7 +66,7 @@ async def settle(settings: Settings, store: RedisStore) -> None:
     """
     facts = {
         "PARTITIONS": str(settings.partitions),
-        "HALF_LIFE_DAYS": f"{settings.half_life_days:g}",
+        "HALF_LIFE_DAYS": f"{settings.half_life_days:.15g}",
         "BASE_CURRENCY": settings.base_currency,
         "TOPIC_PURCHASES": settings.topic_purchases,
     }

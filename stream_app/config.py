@@ -4,14 +4,16 @@
 """
 
 import os
+import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 OPTIONAL_FEATURES = ("age", "gender", "interests")
 
 
@@ -34,7 +36,9 @@ def _named(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """All settings. Environment variables: ``SEGMENTER_`` + the name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="SEGMENTER_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SEGMENTER_", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     kafka_broker: str = Field(
         "",
@@ -50,13 +54,13 @@ class Settings(BaseSettings):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = Field(
         "seg", description="Prefix of every Redis key"
     )
-    group: str = Field("segmenter", description="Kafka consumer group of the workers")
-    topic_purchases: str = Field("purchases", description="Topic of purchases and refunds")
-    topic_profiles: str = Field("profiles", description="Topic of customer profiles")
-    topic_changes: str = Field("segment-changes", description="Topic of segment changes")
-    topic_dead_letters: str = Field("dead-letters", description="Topic of refused records")
-    topic_vectors: str = Field("feature-vectors", description="Topic of the population sample")
-    topic_models: str = Field("segment-models", description="Topic of model snapshots")
+    group: Name = Field("segmenter", description="Kafka consumer group of the workers")
+    topic_purchases: Name = Field("purchases", description="Topic of purchases and refunds")
+    topic_profiles: Name = Field("profiles", description="Topic of customer profiles")
+    topic_changes: Name = Field("segment-changes", description="Topic of segment changes")
+    topic_dead_letters: Name = Field("dead-letters", description="Topic of refused records")
+    topic_vectors: Name = Field("feature-vectors", description="Topic of the population sample")
+    topic_models: Name = Field("segment-models", description="Topic of model snapshots")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of purchases and profiles")
     replication: int = Field(1, ge=1, le=7, description="Replication factor of created topics")
     idempotence: bool = Field(True, description="Idempotent Kafka producers (needs Apache Kafka)")
@@ -120,7 +124,9 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of the metrics server; 0 takes a free one"
     )
-    log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "WARNING", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
     @field_validator("rates", mode="before")
     @classmethod
@@ -136,6 +142,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_rates(cls, value: dict[str, float]) -> dict[str, float]:
         for code, rate in value.items():
+            if not re.fullmatch("[A-Z]{3}", code):
+                raise ValueError(f"{code!r} is no currency code: three capital letters")
             if not 0 < rate < 1e6:  # noqa: PLR2004
                 raise ValueError(f"the rate of {code} must be a positive number, not {rate}")
         return value
@@ -159,10 +167,23 @@ class Settings(BaseSettings):
             )
         return tuple(f for f in OPTIONAL_FEATURES if f in value)
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        try:
+            fine = not value or urlsplit(value).scheme in {"redis", "rediss"}
+        except ValueError:
+            fine = False
+        if not fine:
+            raise ValueError("it must be a URL that begins with redis:// or rediss://")
+        return value
+
     @model_validator(mode="after")
-    def _check_urls(self) -> Self:
-        if self.redis_url and urlsplit(self.redis_url).scheme not in {"redis", "rediss"}:
-            raise ValueError("REDIS_URL must begin with redis:// or rediss://")
+    def _check_topics(self) -> Self:
+        fields = [name for name in type(self).model_fields if name.startswith("topic_")]
+        for i, name in enumerate(fields):
+            if getattr(self, name) in [getattr(self, other) for other in fields[:i]]:
+                raise ValueError(f"{env_name(name)}: each topic needs a name of its own")
         return self
 
     def rate(self, currency: str) -> float | None:
@@ -177,13 +198,16 @@ class Settings(BaseSettings):
 
 
 def hide_password(url: str) -> str:
-    """Blank out the password of a URL.
+    """Blank out what may be secret in a URL: the password, and the query.
 
-    >>> hide_password("rediss://app:secret@cache:6380/1")
-    'rediss://app:***@cache:6380/1'
+    >>> hide_password("rediss://app:secret@cache:6380/1?password=secret")
+    'rediss://app:***@cache:6380/1?***'
     """
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
+    scheme, mark, rest = url.partition("://")
+    secret, at, place = rest.rpartition("@")
+    place, question, _ = place.partition("?")
+    user = f"{secret.partition(':')[0]}:***@" if at else ""
+    return f"{scheme}{mark}{user}{place}{'?***' if question else ''}"
 
 
 def env_name(field: str) -> str:
@@ -209,7 +233,9 @@ def load(**overrides: object) -> Settings:
 
     Raises ConfigError that names the variable, what is wrong, and never the value of a secret.
     """
-    known = {env_name(field) for field in Settings.model_fields}
+    known = {
+        name for f in Settings.model_fields for name in (env_name(f), f"SEGMENTER_{f.upper()}")
+    }
     unknown = sorted(k for k in os.environ if k.startswith("SEGMENTER_") and k not in known)
     if unknown:
         raise ConfigError(f"unknown setting {', '.join(unknown)}: see `segmenter check-config`")

@@ -14,7 +14,7 @@ from stream_app.adapters.metrics import Metrics
 from stream_app.contracts import PopulationSample
 from stream_app.core.messages import Outgoing
 from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
-from stream_app.ports import Pending
+from stream_app.ports import Pending, StoreLostError
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Lane:
 
     def __init__(self, partition: int, services: LaneServices, settings: LaneSettings) -> None:
         self.partition = partition
-        self.session: Session
+        self.session = Session(partition, 0, {}, 0)
         self._services = services
         self._settings = settings
         self._queue: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=QUEUED_CHUNKS)
@@ -62,6 +62,7 @@ class Lane:
         self._released = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
         self._sampling: asyncio.Task[None] | None = None
+        self._fresh: dict[str, int] = {}
         self._rewound: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
@@ -72,8 +73,18 @@ class Lane:
         self._last_turn = services.wall()
 
     async def claim(self) -> None:
-        """Own the partition from now on, and publish what an earlier owner could not."""
-        self.session, pending = await self._services.claim(self.partition)
+        """Own the partition from now on, and publish what an earlier owner could not.
+
+        Raises StoreLostError if the store has forgotten positions that it knew before.
+        """
+        known = set(self.session.positions) - set(self._fresh)
+        session, pending = await self._services.claim(self.partition)
+        if known - set(session.positions):
+            raise StoreLostError(
+                f"partition {self.partition}: the store has lost the watermark it had; restore it"
+            )
+        session.positions = self._fresh | session.positions
+        self.session = session
         counters = await self._services.pipeline.store.counters(self.partition)
         self._sizes = {
             int(name.removeprefix("segment:")): size
@@ -82,6 +93,10 @@ class Lane:
         }
         self._model = 0
         await self._publish(list(pending))
+
+    def begin(self, topic: str, offset: int) -> None:
+        """Start a topic of which the store knows nothing; remembered until the first write."""
+        self._fresh[topic] = self.session.positions[topic] = offset
 
     async def put(self, chunk: Chunk, end: int | None) -> None:
         """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""
@@ -123,7 +138,9 @@ class Lane:
         return chunk
 
     async def _chunk(self, chunk: Chunk) -> None:
-        expected = self.session.positions.get(chunk.topic, chunk.base)
+        if chunk.topic not in self.session.positions:
+            self.begin(chunk.topic, chunk.base)
+        expected = self.session.positions[chunk.topic]
         if chunk.next <= expected:
             return
         if chunk.base > expected:
@@ -134,6 +151,8 @@ class Lane:
         wall = self._services.wall()
         outcome = await self._services.pipeline.process(self.session, part, wall)
         self._samples += self._settings.sample_share * len(part.records)
+        if outcome.ok:
+            self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)
 
     async def _rewind(self, topic: str, offset: int) -> None:
@@ -189,6 +208,9 @@ class Lane:
 
     async def _between(self) -> None:
         """One bounded portion of each background duty."""
+        for task in (self._publishing, self._sampling):
+            if task and task.done():
+                task.result()
         wall = self._services.wall()
         passed, self._last_turn = (wall - self._last_turn) / 1000, wall
         await self._done(await self._services.pipeline.lapse(self.session, wall))
@@ -205,7 +227,7 @@ class Lane:
         if self._rescore_cursor is None:
             return
         rate = self._settings.rescore_per_second
-        self._rescores = min(rate, self._rescores + rate * passed)
+        self._rescores = min(max(rate, RESCORE_CUSTOMERS), self._rescores + rate * passed)
         if self._rescores >= RESCORE_CUSTOMERS:
             self._rescores -= RESCORE_CUSTOMERS
             cursor, outcome = await self._services.pipeline.rescore(

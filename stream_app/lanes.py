@@ -75,6 +75,9 @@ class Lanes:
                     " Restore it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
                 )
             )
+        lane = self._lanes.get(tp.partition)
+        if lane:
+            lane.begin(tp.topic, earliest)
         return earliest
 
     def durable(self, tp: TP) -> int | None:

@@ -9,6 +9,7 @@ order, so results do not depend on how records were cut into chunks.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from stream_app.contracts import PopulationSample, Reason, RejectReason, SampledCustomer
 from stream_app.core.events import (
@@ -76,6 +77,7 @@ class Session:
     next_due: int | None = 0
     batches: int = 0
     sent: int = 0
+    moves: int = 0
 
     @classmethod
     def of(cls, partition: int, claim: Claim) -> "Session":
@@ -164,21 +166,21 @@ class Pipeline:
         return await self._judge_again(session, customers, wall, Turn.lapse)
 
     async def rescore(
-        self, session: Session, cursor: int, count: int, wall: int
+        self, session: Session, cursor: int, most: int, wall: int
     ) -> tuple[int, Outcome | None]:
-        """Judge about ``count`` stored customers under the current model; return the next cursor.
+        """Judge about ``most`` stored customers under the current model; return the next cursor.
 
         The walk over all customers starts and ends at cursor 0.
         """
-        cursor, customers = await self.store.scan(session.partition, cursor, count)
+        cursor, customers = await self.store.scan(session.partition, cursor, most)
         states = await self._states(session, customers)
         version = self.models.current.version
         behind = [c for c, s in states.items() if s is not None and s.orders and s.model != version]
         return cursor, await self._judge_again(session, behind, wall, Turn.rescore)
 
-    async def sample(self, session: Session, count: int, wall: int) -> PopulationSample | None:
+    async def sample(self, session: Session, size: int, wall: int) -> PopulationSample | None:
         """Draw stored customers uniformly and evaluate them now; None if there are none."""
-        population, customers = await self.store.sample(session.partition, count)
+        population, customers = await self.store.sample(session.partition, size)
         states = await self._states(session, customers)
         features = self.rules.features
         now = session.clock if self.rules.event_clock else wall
@@ -230,7 +232,16 @@ class Pipeline:
         self, session: Session, topic: str, states: dict[str, CustomerState | None], wall: int
     ) -> Turn:
         replay = self.rules.event_clock
-        judge = Judge(self.models, session.epoch, wall, topic, session.partition, replay)
+        judge = Judge(
+            models=self.models,
+            epoch=session.epoch,
+            emitted=wall,
+            topic=topic,
+            home=self._purchases,
+            partition=session.partition,
+            replay=replay,
+            serial=count(session.moves + 1),
+        )
         return Turn(self.rules, judge, states, session.clock, wall)
 
     async def _write(
@@ -253,6 +264,7 @@ class Pipeline:
         if outcome.ok:
             session.positions[topic] = following
             session.clock = turn.clock
+            session.moves += turn.moves.total()
             session.next_due = applied.next_due
             session.remember(written, self._cache_customers)
         else:

@@ -165,11 +165,12 @@ def a_pipeline(
     features: FeatureSet = FEATURES,
     *,
     event_clock: bool = True,
+    cache_customers: int = 50_000,
 ) -> Pipeline:
     """A pipeline on a store, by the event clock; without models given, `a_snapshot` serves."""
     rules = Rules(features, event_clock, CHANGES, DEAD)
     models = serving(features=features) if models is None else models
-    return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES))
+    return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES), cache_customers)
 
 
 async def a_session(store: PartitionStore, owner: str = "w1") -> Session:

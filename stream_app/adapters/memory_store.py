@@ -26,6 +26,7 @@ class _Partition:
     customers: dict[str, bytes] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
     outbox: dict[str, Pending] = field(default_factory=dict)
+    walk: list[str] = field(default_factory=list)
 
 
 class MemoryStore:
@@ -81,9 +82,11 @@ class MemoryStore:
 
     async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
         """Walk customers; see `PartitionStore.scan`."""
-        everyone = sorted(self._of(partition).due)
+        held = self._of(partition)
+        if cursor == 0:
+            held.walk = sorted(held.due)
         following = cursor + count
-        return (following if following < len(everyone) else 0), everyone[cursor:following]
+        return (following if following < len(held.walk) else 0), held.walk[cursor:following]
 
     async def trim(self, partition: int, ids: Sequence[str]) -> None:
         """Remove published outbox entries; see `PartitionStore.trim`."""

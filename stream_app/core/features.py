@@ -262,7 +262,7 @@ class FeatureSet:
         """Assemble the standard features and the optional groups, in declared order."""
         groups = [name for name in OPTIONAL if name in optional]
         extra = tuple(feature for name in groups for feature in OPTIONAL[name])
-        version = "+".join([f"v1-h{half_life_days:g}", *groups])
+        version = "+".join([f"v1-h{half_life_days:.15g}", *groups])
         return cls(version, half_life_days, STANDARD + extra)
 
     @property

@@ -62,7 +62,8 @@ def dead_letter_message(
     facts = {f"dlq-{k}": v for k, v in letter.model_dump(mode="json").items()}
     facts = {k.replace("_", "-"): str(v) for k, v in facts.items()}
     value = record.value
-    room = max(0, MAX_DEAD_LETTER_BYTES - sum(len(k) + len(v) for k, v in record.headers))
+    taken = len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
+    room = max(0, MAX_DEAD_LETTER_BYTES - taken)
     if value is not None and len(value) > room:
         facts["dlq-truncated"] = str(len(value))
         value = value[:room]

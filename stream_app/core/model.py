@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from stream_app.contracts import ModelSnapshot, Scaling, Segment
 from stream_app.core.features import DAY_MS, RECENCY, FeatureSet
 
+NEVER_DAYS = 36_500.0
+
 Matrix = NDArray[np.float64]
 
 
@@ -132,7 +134,8 @@ class SegmentModel:
         centre_, scale, weight = self._scaling[0]
         if best >= self._clip * weight:
             return None
-        return RECENCY.knee * expm1(best / weight * scale + centre_), winner
+        silence = RECENCY.knee * expm1(best / weight * scale + centre_)
+        return (silence, winner) if silence < NEVER_DAYS else None
 
     def due(self, point: Sequence[float], current: int, last: int, now: int) -> int | None:
         """Return the time (ms) of the next lapse, always after ``now``; None if there is none."""

@@ -5,8 +5,9 @@ that silence has already brought, each at its own instant. Both update the custo
 model in the given state.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
 from stream_app.contracts import (
     Driver,
@@ -48,7 +49,11 @@ class _Scored:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges customers of one partition under one model version. Times in ms."""
+    """Judges customers of one partition under one model version. Times in ms.
+
+    ``topic`` is where the records come from, ``home`` (default: the same) the topic named as
+    source where no record is the cause; ``serial`` numbers the moves of this epoch.
+    """
 
     models: Models
     epoch: int
@@ -56,6 +61,8 @@ class Judge:
     topic: str
     partition: int
     replay: bool
+    home: str | None = None
+    serial: Iterator[int] = field(default_factory=lambda: count(1))
 
     def judge(
         self,
@@ -109,7 +116,7 @@ class Judge:
         state.sequence += 1
         state.due = model.due(point, scored.placement.segment, state.last, at) or 0
         return SegmentChanged(
-            id=f"{customer_id}-{self.epoch}-{state.sequence}",
+            id=f"{self.partition}-{self.epoch}-{next(self.serial)}",
             customer_id=customer_id,
             epoch=self.epoch,
             sequence=state.sequence,
@@ -129,7 +136,7 @@ class Judge:
 
     def _source(self, record: Record | None) -> Source:
         if record is None:
-            return Source(topic=self.topic, partition=self.partition)
+            return Source(topic=self.home or self.topic, partition=self.partition)
         published = to_datetime(record.timestamp)
         return Source(
             topic=self.topic,
@@ -183,7 +190,8 @@ def _gain(scored: _Scored, old_id: int, new: int) -> list[float]:
     old = model.index(old_id)
     if old is None:
         distances = model.squared_distances(scored.point)
-        old = min((i for i in range(len(distances)) if i != new), key=distances.__getitem__)
+        others = (i for i in range(len(distances)) if i != new)
+        old = min(others, key=distances.__getitem__, default=new)
     gain = model.contributions(old, new, scored.point)
     if scored.before is None:
         return gain

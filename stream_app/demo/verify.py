@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,11 +22,14 @@ from stream_app.core.features import (
     MICROS,
     RING_EVENTS,
     CustomerState,
+    ProfileState,
 )
 from stream_app.demo.watch import Link
 
 TOLERANCE = 1e-9
 SHOWN = 20
+MAX_HALVINGS = 500
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True)
@@ -47,18 +50,23 @@ class History:
         if event["event_id"] in self.ids[-RING_EVENTS:]:
             return
         self.ids.append(event["event_id"])
-        unit = rates[event.get("currency", "USD")] * MICROS
+        rate = rates[event.get("currency", "USD")]
         if event.get("type") == "refund":
-            self.refunded.append(round(event["total"] * unit))
+            self.refunded.append(round(event["total"] * rate * MICROS))
             return
-        at = round(datetime.fromisoformat(event["occurred_at"]).timestamp() * 1000)
-        self.bought.append((at, round(event["total"] * unit)))
-        self.discount += round(event.get("discount", 0.0) * unit)
+        at = _ms(event["occurred_at"])
+        self.bought.append((at, round(event["total"] * rate * MICROS)))
+        self.discount += round(event.get("discount", 0.0) * rate * MICROS)
         items = event.get("items", ())
         self.lines += len(items)
         if event.get("channel"):
-            self.channels[event["channel"]] += 1
-        self.spent.append((at, _by_category(items, unit)))
+            self.channels[event["channel"].strip()] += 1
+        self.spent.append((at, _by_category(items, rate)))
+
+    def declare(self, profile: dict[str, Any]) -> None:
+        """Take a profile, unless a newer one is known."""
+        if self.profile is None or _ms(profile["updated_at"]) > _ms(self.profile["updated_at"]):
+            self.profile = profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ def histories(records: Iterable[Record], rates: Mapping[str, float]) -> dict[str
         history = found.setdefault(record.customer_id, History())
         event = decode(record.value)
         if record.kind == "profile":
-            history.profile = event
+            history.declare(event)
         else:
             history.add(event, rates)
     return found
@@ -125,10 +133,25 @@ def _differences(
         found = getattr(state, name)
         if not _equal(wanted, found):
             yield f"{name} is {found!r}, the input says {wanted!r}"
-    if history.profile is not None and (
-        state.profile is None or state.profile.attributes != history.profile.get("attributes", {})
-    ):
+    if history.profile is not None and not _same_profile(history.profile, state.profile):
         yield "the profile differs"
+
+
+def _same_profile(declared: dict[str, Any], found: ProfileState | None) -> bool:
+    updated = datetime.fromisoformat(declared["updated_at"])
+    born, age = declared.get("birth_year"), declared.get("age")
+    return found == ProfileState(
+        updated=_ms(declared["updated_at"]),
+        birth_year=updated.year - age if born is None and age is not None else born,
+        gender=declared.get("gender"),
+        interests=tuple(declared.get("interests", ())),
+        attributes=declared.get("attributes", {}),
+        consent=declared.get("marketing_consent"),
+    )
+
+
+def _ms(moment: str) -> int:
+    return (datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)) // MILLISECOND
 
 
 def _recompute(history: History, half_life_days: float) -> dict[str, Any]:
@@ -163,7 +186,10 @@ def _categories(history: History, half_life_days: float) -> dict[str, float]:
     start, last = history.spent[0][0], max(at for at, _ in history.spent)
     kept: dict[str, float] = {}
     for at, amounts in history.spent:
-        growth = 2 ** ((at - start) / DAY_MS / half_life_days)
+        halvings = (at - start) / DAY_MS / half_life_days
+        if halvings > MAX_HALVINGS:
+            kept, start, halvings = {n: v * 0.5**halvings for n, v in kept.items()}, at, 0.0
+        growth = 2**halvings
         for name, micros in amounts.items():
             kept[name] = kept.get(name, 0.0) + growth * micros / MICROS
         while len(kept) > MAX_CATEGORIES:
@@ -172,12 +198,12 @@ def _categories(history: History, half_life_days: float) -> dict[str, float]:
     return {name: value * scale for name, value in kept.items()}
 
 
-def _by_category(items: Iterable[dict[str, Any]], unit: float) -> dict[str, int]:
+def _by_category(items: Iterable[dict[str, Any]], rate: float) -> dict[str, int]:
     sums: Counter[str] = Counter()
     for item in items:
         if item.get("category"):
             amount = item.get("quantity", 1.0) * item.get("unit_price", 0.0)
-            sums[item["category"].strip()] += round(amount * unit)
+            sums[item["category"].strip()] += round(amount * rate * MICROS)
     return dict(sums)
 
 

@@ -7,7 +7,6 @@ from stream_app.core.features import (
     MAX_CATEGORIES,
     MAX_CHANNELS,
     OPTIONAL,
-    RING_EVENTS,
     CustomerState,
     FeatureSet,
     ProfileState,
@@ -71,14 +70,14 @@ def test_a_refund_before_the_first_purchase_does_not_make_it_older() -> None:
 
 
 def test_the_last_16_events_are_remembered_and_the_17th_is_forgotten() -> None:
-    state = a_state(*[an_order(f"e{i}", i) for i in range(RING_EVENTS)])
-    assert all(is_duplicate(state, f"e{i}") for i in range(RING_EVENTS))
+    state = a_state(*[an_order(f"e{i}", i) for i in range(16)])
+    assert all(is_duplicate(state, f"e{i}") for i in range(16))
     assert not is_duplicate(CustomerState(), "e0")
 
     fold_order(state, an_order("one-more", 20), HALF_LIFE_MS)
 
     assert not is_duplicate(state, "e0")
-    assert all(is_duplicate(state, f"e{i}") for i in range(1, RING_EVENTS))
+    assert all(is_duplicate(state, f"e{i}") for i in range(1, 16))
 
 
 def test_only_the_first_coordinate_depends_on_now() -> None:

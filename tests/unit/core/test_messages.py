@@ -44,7 +44,7 @@ def test_a_change_is_a_cloud_event_in_binary_mode() -> None:
     assert (message.topic, message.key) == ("segment-changes", b"ann")
     assert dict(message.headers) == {
         "ce_specversion": b"1.0",
-        "ce_id": b"ann-5-1",
+        "ce_id": b"2-5-1",
         "ce_source": b"/segmenter/purchases/2",
         "ce_type": b"segmenter.segment-changed.v1",
         "ce_subject": b"ann",
@@ -109,16 +109,16 @@ def test_a_value_too_large_to_be_sent_on_is_cut_and_says_so() -> None:
 
     message = a_letter(ARecord(1, b"k", value, headers=(("trace", b"x" * 995),)))
 
-    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1000]
+    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1001]
     assert dict(message.headers)["dlq-truncated"] == str(len(value)).encode()
     assert dead_letter_of(message.headers).offset == 1
     assert size(message) < BROKER_LIMIT
 
 
 def test_the_largest_value_that_fits_is_not_cut() -> None:
-    message = a_letter(ARecord(1, b"k", b"x" * MAX_DEAD_LETTER_BYTES))
+    message = a_letter(ARecord(1, b"k", b"x" * (MAX_DEAD_LETTER_BYTES - 1)))
 
-    assert message.value == b"x" * MAX_DEAD_LETTER_BYTES
+    assert message.value == b"x" * (MAX_DEAD_LETTER_BYTES - 1)
     assert "dlq-truncated" not in dict(message.headers)
 
 
