@@ -12,6 +12,7 @@ import faust
 
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
+from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.redis_store import RedisStore, connect
 from stream_app.config import ClockMode, ConfigError, Settings
 from stream_app.core.events import Limits, to_ms
@@ -122,8 +123,10 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
     return app
 
 
-def run_app(app: ChunkApp, settings: Settings) -> NoReturn:
-    """Run a Faust app until a signal stops it."""
+def run_app(app: ChunkApp, metrics: Metrics, settings: Settings) -> NoReturn:
+    """Serve the metrics and run a Faust app until a signal stops it."""
+    port = metrics.serve(settings.metrics_host, settings.metrics_port)
+    sys.stderr.write(f"metrics: http://{settings.metrics_host}:{port}/metrics\n")
     worker = faust.Worker(app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False)
     worker.execute_from_commandline()
 

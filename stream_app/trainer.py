@@ -70,9 +70,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one trainer until it is stopped by a signal."""
     asyncio.run(prepare(settings))
     process = TrainerProcess(settings)
-    port = process.metrics.serve(settings.metrics_host, settings.metrics_port)
-    logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    run_app(process.app, settings)
+    run_app(process.app, process.metrics, settings)
 
 
 class TrainerProcess:

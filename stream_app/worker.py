@@ -39,9 +39,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one worker until it is stopped by a signal."""
     asyncio.run(prepare(settings))
     worker = Worker(settings)
-    port = worker.metrics.serve(settings.metrics_host, settings.metrics_port)
-    logger.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    run_app(worker.app, settings)
+    run_app(worker.app, worker.metrics, settings)
 
 
 async def refresh_models(
