@@ -203,11 +203,16 @@ def hide_password(url: str) -> str:
     >>> hide_password("rediss://app:secret@cache:6380/1?password=secret")
     'rediss://app:***@cache:6380/1?***'
     """
-    scheme, mark, rest = url.partition("://")
-    secret, at, place = rest.rpartition("@")
-    place, question, _ = place.partition("?")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    if "@" in parts.path:
+        return f"{parts.scheme}://***"
+    secret, at, place = parts.netloc.rpartition("@")
     user = f"{secret.partition(':')[0]}:***@" if at else ""
-    return f"{scheme}{mark}{user}{place}{'?***' if question else ''}"
+    query = "?***" if parts.query else ""
+    return f"{parts.scheme}://{user}{place}{parts.path}{query}" if parts.scheme else url
 
 
 def env_name(field: str) -> str:

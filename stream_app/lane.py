@@ -98,6 +98,10 @@ class Lane:
         """Start a topic of which the store knows nothing; remembered until the first write."""
         self._fresh[topic] = self.session.positions[topic] = offset
 
+    def durable(self, topic: str) -> int | None:
+        """Next offset in the store; None where nothing is stored of the topic."""
+        return None if topic in self._fresh else self.session.positions.get(topic)
+
     async def put(self, chunk: Chunk, end: int | None) -> None:
         """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""
         if end is not None:
@@ -112,6 +116,8 @@ class Lane:
 
     async def run(self) -> None:
         """Work until released."""
+        metrics = self._services.metrics
+        metrics.partitions.inc()
         while not self._released.is_set():
             chunk = await self._next()
             if chunk:
@@ -120,6 +126,8 @@ class Lane:
         for task in (self._publishing, self._sampling):
             if task:
                 await task
+        metrics.partitions.dec()
+        metrics.forget_partition(self.partition, self._ends)
 
     async def _next(self) -> Chunk | None:
         """Join the chunks that queued up meanwhile: the busier the lane, the larger its writes."""

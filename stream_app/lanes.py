@@ -83,7 +83,7 @@ class Lanes:
     def durable(self, tp: TP) -> int | None:
         """Return the watermark."""
         lane = self._lanes.get(tp.partition)
-        return lane.session.positions.get(tp.topic) if lane else None
+        return lane.durable(tp.topic) if lane else None
 
     def release(self, revoked: set[TP]) -> None:
         """Let the lanes of revoked partitions finish what they have in hand."""

@@ -283,6 +283,8 @@ def _fold(
     for index, (record, event) in enumerate(zip(records, events, strict=True)):
         try:
             turn.take(record, event)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            if isinstance(event, Rejected):
+                raise
             return index, error
     return None

@@ -226,7 +226,7 @@ def examples() -> dict[str, list[Json]]:
     found: dict[str, list[Json]] = json.loads(_EXAMPLES)
     for example in found["SegmentChanged"]:
         sent = change_message("", SegmentChanged.model_validate(example["payload"]))
-        example["headers"] = {name: value.decode() for name, value in sent.headers}
+        example["headers"] = {name: (value or b"").decode() for name, value in sent.headers}
     return found
 
 

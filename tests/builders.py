@@ -44,7 +44,7 @@ class ARecord:
     key: bytes | None
     value: bytes | None
     timestamp: int = to_ms(START)
-    headers: tuple[tuple[str, bytes], ...] = field(default=())
+    headers: tuple[tuple[str, bytes | None], ...] = field(default=())
 
 
 def day(n: float) -> int:

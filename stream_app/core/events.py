@@ -34,7 +34,7 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...  # noqa: D102
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
 
 
 class ProfileUpdate(NamedTuple):
@@ -146,7 +146,7 @@ def decode_profile(record: Record, limits: Limits, wall: int) -> ProfileUpdate |
             updated=updated,
             birth_year=born,
             gender=profile.gender.value if profile.gender else None,
-            interests=profile.interests,
+            interests=tuple(interest.strip() for interest in profile.interests),
             attributes=profile.attributes,
             consent=profile.marketing_consent,
         ),

@@ -142,8 +142,9 @@ def _count_categories(
     for name, micros in categories:
         kept[name] = kept.get(name, 0.0) + weight * micros / MICROS
         state.sketch |= 1 << blake2b(name.encode(), digest_size=1).digest()[0] % SKETCH_BITS
-    while len(kept) > MAX_CATEGORIES:
-        del kept[min(kept, key=lambda name: (kept[name], name))]
+    if len(kept) > MAX_CATEGORIES:
+        for name in sorted(kept, key=lambda name: (kept[name], name))[:-MAX_CATEGORIES]:
+            del kept[name]
 
 
 def _count_channel(channels: dict[str, int], channel: str) -> None:

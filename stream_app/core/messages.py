@@ -10,6 +10,7 @@ from typing import NamedTuple
 from stream_app.contracts import DeadLetter, SegmentChanged
 from stream_app.core.events import Record, Rejected, to_datetime
 
+Headers = tuple[tuple[str, bytes | None], ...]
 EVENT_TYPE = "segmenter.segment-changed.v1"
 MAX_DEAD_LETTER_BYTES = 960_000
 
@@ -20,7 +21,7 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
 
 
 def change_message(topic: str, change: SegmentChanged) -> Outgoing:
@@ -62,26 +63,24 @@ def dead_letter_message(
     facts = {f"dlq-{k}": v for k, v in letter.model_dump(mode="json").items()}
     facts = {k.replace("_", "-"): str(v) for k, v in facts.items()}
     value = record.value
-    taken = len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
+    taken = len(record.key or b"") + sum(len(k) + len(v or b"") for k, v in record.headers)
     room = max(0, MAX_DEAD_LETTER_BYTES - taken)
     if value is not None and len(value) > room:
         facts["dlq-truncated"] = str(len(value))
         value = value[:room]
-    return Outgoing(topic, record.key, value, (*_pairs(record.headers), *_headers(facts)))
+    return Outgoing(topic, record.key, value, (*record.headers, *_headers(facts)))
 
 
-def dead_letter_of(headers: Sequence[tuple[str, bytes]]) -> DeadLetter:
+def dead_letter_of(headers: Sequence[tuple[str, bytes | None]]) -> DeadLetter:
     """Read the facts of a dead letter back from its headers; ValidationError if they are not."""
     facts = {
-        k.removeprefix("dlq-").replace("-", "_"): v.decode() for k, v in headers if k[:4] == "dlq-"
+        name.removeprefix("dlq-").replace("-", "_"): (value or b"").decode()
+        for name, value in headers
+        if name.startswith("dlq-")
     }
     facts.pop("truncated", None)
     return DeadLetter.model_validate(facts)
 
 
-def _headers(facts: dict[str, str]) -> tuple[tuple[str, bytes], ...]:
+def _headers(facts: dict[str, str]) -> Headers:
     return tuple((name, value.encode()) for name, value in facts.items())
-
-
-def _pairs(headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, value) for name, value in headers)

@@ -123,6 +123,8 @@ async def result(store: MemoryStore, sent: list[Outgoing]) -> Result:
     assert sizes(states) == {
         k: v for k, v in (await store.counters(0)).items() if k.startswith("segment:") and v
     }
+    ids = [move.id for move in changes_in(sent)]
+    assert len(set(ids)) == len(ids)
     by_customer = {
         c.encode(): comparable([m for m in sent if m.topic == CHANGES and m.key == c.encode()])
         for c in CUSTOMERS

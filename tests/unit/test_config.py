@@ -152,6 +152,7 @@ def test_settings_cannot_be_changed_later() -> None:
         f"rediss://app:{SECRET}@cache",
         f"redis://app:{SECRET}@redis:6379",
         f"redis://cache:6379/0?password={SECRET}",
+        f"redis://cache:6379/0?password=x@{SECRET}",
         f"redis://app:{SECRET}/x@cache:6379",
     ],
 )

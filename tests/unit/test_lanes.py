@@ -84,6 +84,27 @@ async def test_a_partition_nobody_ever_read_begins_at_its_earliest_record(lanes:
     assert await lanes.start(HERE, 0, 0) == 0
 
 
+async def test_what_was_begun_but_never_written_is_not_committed(lanes: Lanes) -> None:
+    """Else the next start would take the commit for records that the store has forgotten."""
+    await lanes.positions({HERE}, generation=1)
+    await lanes.start(HERE, None, 7)
+    assert lanes.durable(HERE) is None
+
+    await lanes.put(a_chunk(a_record(7)), None)
+    await eventually(lambda: lanes.durable(HERE) == 8)
+
+
+async def test_records_missing_right_at_the_beginning_are_asked_for(
+    world: World, lanes: Lanes
+) -> None:
+    await lanes.positions({HERE}, generation=1)
+    await lanes.start(HERE, None, 7)
+    await lanes.put(a_chunk(a_record(9)), None)
+
+    await eventually(lambda: world.rewinds == [(PURCHASES, 0, 7)])
+    assert await world.orders() == 0
+
+
 async def test_a_store_that_lost_its_memory_is_refused_with_what_to_do(
     lanes: Lanes, failures: Failures
 ) -> None:

@@ -34,7 +34,7 @@ def a_letter(record: ARecord, rejected: Rejected = REFUSED) -> Outgoing:
 
 
 def size(message: Outgoing) -> int:
-    headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in message.headers)
     return len(message.key or b"") + len(message.value or b"") + headers
 
 
@@ -99,6 +99,15 @@ def test_a_dead_letter_that_was_sent_again_tells_its_latest_refusal() -> None:
     assert (letter.reason, letter.offset) == (RejectReason.INVALID, 2)
 
 
+def test_a_header_without_a_value_as_kafka_allows_does_not_stop_a_dead_letter() -> None:
+    record = ARecord(1, b"k", b"{", headers=(("trace", None),))
+
+    message = a_letter(record)
+
+    assert dead_letter_of(message.headers).offset == 1
+    assert [name for name, _ in message.headers].count("trace") == 1
+
+
 def test_headers_that_are_no_dead_letter_are_refused() -> None:
     with pytest.raises(ValidationError):
         dead_letter_of([("content-type", b"application/json")])
@@ -107,9 +116,9 @@ def test_headers_that_are_no_dead_letter_are_refused() -> None:
 def test_a_value_too_large_to_be_sent_on_is_cut_and_says_so() -> None:
     value = bytes(range(256)) * 4096
 
-    message = a_letter(ARecord(1, b"k", value, headers=(("trace", b"x" * 995),)))
+    message = a_letter(ARecord(1, b"key", value, headers=(("trace", b"x" * 992),)))
 
-    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1001]
+    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1000]
     assert dict(message.headers)["dlq-truncated"] == str(len(value)).encode()
     assert dead_letter_of(message.headers).offset == 1
     assert size(message) < BROKER_LIMIT
