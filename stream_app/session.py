@@ -1,0 +1,72 @@
+"""What travels through a lane: chunks of records, and what the owner knows of its partition."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from stream_app.core.events import Record
+from stream_app.core.features import CustomerState
+from stream_app.core.messages import Outgoing
+from stream_app.ports import Claim, Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of one partition: all offsets in ``[base, next)``."""
+
+    topic: str
+    partition: int
+    base: int
+    next: int
+    records: Sequence[Record]
+
+    def joins(self, other: "Chunk", most: int) -> bool:
+        """Tell whether the other one follows immediately and both have at most so many records."""
+        together = len(self.records) + len(other.records)
+        return (self.topic, self.next) == (other.topic, other.base) and together <= most
+
+    def __add__(self, other: "Chunk") -> "Chunk":
+        """Join with the chunk that follows."""
+        records = [*self.records, *other.records]
+        return Chunk(self.topic, self.partition, self.base, other.next, records)
+
+    def since(self, offset: int) -> "Chunk":
+        """Drop the part that was already applied."""
+        records = [record for record in self.records if record.offset >= offset]
+        return Chunk(self.topic, self.partition, max(self.base, offset), self.next, records)
+
+
+@dataclass(slots=True)
+class Session:
+    """What one owner knows of its partition within one epoch; dropped when fenced."""
+
+    partition: int
+    epoch: int
+    positions: dict[str, int]
+    clock: int
+    cache: dict[str, CustomerState] = field(default_factory=dict)
+    next_due: int | None = 0
+    batches: int = 0
+    sent: int = 0
+    moves: int = 0
+
+    @classmethod
+    def of(cls, partition: int, claim: Claim) -> "Session":
+        """Begin the session of a claim."""
+        return cls(partition, claim.epoch, dict(claim.positions), claim.clock)
+
+    def enqueue(self, messages: Iterable[Outgoing]) -> list[Pending]:
+        """Give messages their outbox ids: they grow within an epoch, and epochs grow."""
+        pending = []
+        for message in messages:
+            self.sent += 1
+            pending.append(Pending(f"{self.epoch}-{self.sent}", message))
+        return pending
+
+    def remember(self, states: Iterable[tuple[str, CustomerState | None]], most: int) -> None:
+        """Keep written states, the latest last, at most ``most`` of them."""
+        for customer_id, state in states:
+            self.cache.pop(customer_id, None)
+            if state is not None:
+                self.cache[customer_id] = state
+        for customer_id in list(self.cache)[: max(0, len(self.cache) - most)]:
+            del self.cache[customer_id]
