@@ -242,7 +242,7 @@ class SegmentFate(_Out):
 class Training(_Out):
     """Facts about how a snapshot came to be."""
 
-    cause: Literal["warm-up", "drift", "reseed"]
+    cause: Literal["warm-up", "drift", "reseed", "rollback", "rehearsal", "rename"]
     samples: int = Field(description="Vectors learned from so far")
     customers: int = Field(description="Distinct customers in the reservoir")
     counts: tuple[float, ...] = Field(description="Effective weight per centre")

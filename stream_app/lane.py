@@ -230,10 +230,12 @@ class Lane:
         models = self._services.pipeline.models
         if not models:
             return
-        if self._model != models.current.version:
-            self._model, self._rescore_cursor = models.current.version, 0
         if self._rescore_cursor is None:
-            return
+            if self._model == models.current.version:
+                return
+            # A walk under way is finished first: models that come fast must not keep it from
+            # ever reaching the end.
+            self._model, self._rescore_cursor = models.current.version, 0
         rate = self._settings.rescore_per_second
         self._rescores = min(max(rate, RESCORE_CUSTOMERS), self._rescores + rate * passed)
         if self._rescores >= RESCORE_CUSTOMERS:

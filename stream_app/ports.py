@@ -4,7 +4,7 @@
 suite in ``tests/contract``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -115,7 +115,7 @@ class PartitionStore(Protocol):
 
 
 class ModelStore(Protocol):
-    """Numbered, immutable snapshots."""
+    """Numbered, immutable snapshots, and the names that the user gave to segments."""
 
     async def latest_version(self) -> int:
         """Return the newest version, 0 when there is none."""
@@ -123,5 +123,13 @@ class ModelStore(Protocol):
     async def load_model(self, version: int) -> ModelSnapshot | None:
         """Return one snapshot, None if it is not kept."""
 
-    async def save_model(self, snapshot: ModelSnapshot) -> bool:
-        """Store a snapshot if its version is exactly the newest plus one; tell whether it was."""
+    async def save_model(
+        self, snapshot: ModelSnapshot, names: Mapping[int, str] | None = None
+    ) -> bool:
+        """Store a snapshot if its version is exactly the newest plus one; tell whether it was.
+
+        ``names`` replace the user's names in the same write; None leaves them as they are.
+        """
+
+    async def names(self) -> dict[int, str]:
+        """Read the names that the user gave, by segment id."""

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -37,6 +37,7 @@ class MemoryStore:
         self._random = random.Random(seed)
         self._partitions: dict[int, _Partition] = {}
         self._models: dict[int, ModelSnapshot] = {}
+        self._names: dict[int, str] = {}
 
     def _of(self, partition: int) -> _Partition:
         return self._partitions.setdefault(partition, _Partition())
@@ -107,12 +108,19 @@ class MemoryStore:
         """Return one snapshot, None if it is not kept."""
         return self._models.get(version)
 
-    async def save_model(self, snapshot: ModelSnapshot) -> bool:
-        """Store a snapshot if it is exactly the next one."""
+    async def save_model(
+        self, snapshot: ModelSnapshot, names: Mapping[int, str] | None = None
+    ) -> bool:
+        """Store a snapshot if it is exactly the next one; see `ModelStore.save_model`."""
         if snapshot.version != await self.latest_version() + 1:
             return False
         self._models[snapshot.version] = snapshot
+        self._names = self._names if names is None else dict(names)
         return True
+
+    async def names(self) -> dict[int, str]:
+        """Read the names that the user gave, by segment id."""
+        return dict(self._names)
 
 
 def _check(held: _Partition, epoch: int, batch: Batch) -> ApplyStatus:

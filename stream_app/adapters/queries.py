@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
 
+import numpy as np
 from aiokafka.partitioner import murmur2
 
 from stream_app.adapters.redis_store import RedisStore
@@ -12,6 +15,11 @@ from stream_app.contracts import ModelSnapshot, NextChange
 from stream_app.core.features import CustomerState, FeatureSet
 from stream_app.core.model import SegmentModel
 from stream_app.core.transitions import next_change
+
+if TYPE_CHECKING:
+    from stream_app.core.rehearsal import Population
+
+READ = 1000
 
 
 def partition_of(customer_id: str, partitions: int) -> int:
@@ -78,6 +86,49 @@ class Queries:
         latest = await self._store.latest_version()
         return await self._store.load_model(latest) if latest else None
 
+    async def versions(self, last: int) -> list[ModelSnapshot]:
+        """Read the newest ``last`` snapshots that are kept, newest first."""
+        latest = await self._store.latest_version()
+        numbers = range(latest, max(0, latest - last), -1)
+        found = await asyncio.gather(*(self._store.load_model(number) for number in numbers))
+        return [snapshot for snapshot in found if snapshot]
+
+    async def population(
+        self, most: int, seed: int, now: int | None, progress: Callable[[int, int], None]
+    ) -> "Population":
+        """Draw up to ``most`` stored customers uniformly and evaluate them at ``now`` (ms).
+
+        None: each partition's event time. ``progress`` is told how many are read, and of how many.
+        """
+        # The rest of the command line need not wait for scikit-learn.
+        from stream_app.core.rehearsal import Population  # noqa: PLC0415
+
+        everyone = [(p, c) for p in range(self._partitions) for c in await self._everyone(p)]
+        drawn = Random(seed).sample(everyone, min(most, len(everyone)))
+        clocks = [(await self._store.counters(p))["clock"] for p in range(self._partitions)]
+        found: list[tuple[tuple[float, ...], int]] = []
+        for partition, clock in enumerate(clocks):
+            group = [customer for home, customer in drawn if home == partition]
+            for start in range(0, len(group), READ):
+                states = await self._store.load(partition, group[start : start + READ])
+                known = [state for state in states if state and state.orders]
+                at = clock if now is None else now
+                found += [(self._features.vector(state, at), state.segment) for state in known]
+                progress(len(found), len(drawn))
+        vectors = np.array([v for v, _ in found]).reshape(len(found), len(self._features.names))
+        segments = np.array([segment for _, segment in found], dtype=np.int64)
+        return Population(vectors, segments, len(everyone), max(clocks) if now is None else now)
+
+    async def _everyone(self, partition: int) -> list[str]:
+        """Walk all customers of a partition; sorted, so that a seed draws the same ones again."""
+        seen: set[str] = set()
+        cursor = 0
+        while True:
+            cursor, some = await self._store.scan(partition, cursor, READ)
+            seen.update(some)
+            if not cursor:
+                return sorted(seen)
+
     async def states(self, customers: Iterable[str]) -> dict[str, CustomerState | None]:
         """Read many customers."""
         split: dict[int, list[str]] = {}
@@ -85,8 +136,8 @@ class Queries:
             split.setdefault(partition_of(customer, self._partitions), []).append(customer)
         found: dict[str, CustomerState | None] = {}
         for partition, group in split.items():
-            for start in range(0, len(group), 1000):
-                part = group[start : start + 1000]
+            for start in range(0, len(group), READ):
+                part = group[start : start + READ]
                 found.update(zip(part, await self._store.load(partition, part), strict=True))
         return found
 

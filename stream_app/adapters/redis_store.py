@@ -6,7 +6,7 @@ Keys of one partition share the hash tag ``{purchases:p}``, so a write touches o
 must run ``maxmemory-policy noeviction``.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -181,12 +181,22 @@ class RedisStore:
             value = await cast("Awaitable[bytes | None]", reply)
         return None if value is None else ModelSnapshot.model_validate_json(value)
 
-    async def save_model(self, snapshot: ModelSnapshot) -> bool:
-        """Store a snapshot if it is exactly the next one."""
-        keys = [f"{self._prefix}:{{models}}:{name}" for name in ("latest", "history")]
+    async def save_model(
+        self, snapshot: ModelSnapshot, names: Mapping[int, str] | None = None
+    ) -> bool:
+        """Store a snapshot if it is exactly the next one; see `ModelStore.save_model`."""
+        keys = [f"{self._prefix}:{{models}}:{name}" for name in ("latest", "history", "names")]
+        args: list[Any] = [snapshot.version, snapshot.model_dump_json()]
+        args += [] if names is None else _group(list(names.items()))
         with _translated():
-            saved = await self._save(keys=keys, args=[snapshot.version, snapshot.model_dump_json()])
-        return bool(saved)
+            return bool(await self._save(keys=keys, args=args))
+
+    async def names(self) -> dict[int, str]:
+        """Read the names that the user gave, by segment id."""
+        with _translated():
+            reply = self._redis.hgetall(f"{self._prefix}:{{models}}:names")
+            found = await cast("Awaitable[dict[bytes, bytes]]", reply)
+        return {int(segment): name.decode() for segment, name in found.items()}
 
     async def settle(self, facts: dict[str, str]) -> dict[str, str]:
         """Write facts that must never change under stored state, once; return what is stored."""

@@ -102,11 +102,12 @@ def test_every_generator_of_the_core_is_given_a_seed(path: Path) -> None:
     assert [ast.unparse(call) for call in unseeded] == []
 
 
-@pytest.mark.parametrize("module", ["ports", "pipeline"])
+@pytest.mark.parametrize("module", ["ports", "session", "pipeline"])
 def test_the_pipeline_knows_the_core_and_its_ports_only(module: str) -> None:
     path = ROOT / f"stream_app/{module}.py"
 
-    allowed = ("stream_app.core", "stream_app.contracts", "stream_app.ports")
+    ours = ("core", "contracts", "ports", "session")
+    allowed = [f"stream_app.{part}" for part in ours]
     assert below(of_ours(path), *allowed) == set()
     assert {m.split(".")[0] for m in imports(path)} & (CLIENTS | WORLD) == set()
 
