@@ -14,7 +14,7 @@ from rich.table import Table
 from producers.catalog import DEFAULT_DATA, open_sources
 from producers.columns import ColumnMap
 from producers.preview import summary
-from producers.sources import Facts
+from producers.sources import Facts, Source
 from producers.terminal import explained, say
 from stream_app.cli.columns import with_columns
 from stream_app.cli.produce import Data
@@ -71,13 +71,18 @@ def demo(
         source = open_sources(names, columns)
         say(summary(source.facts))
         factor = _speed(speed, source.facts)
+    _run(source, factor, workers, once=once, report_file=report_file)
+
+
+def _run(
+    source: Source, factor: float | None, workers: int, *, once: bool, report_file: Path | None
+) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    settings = load(clock=ClockMode.EVENT)
-    with services(settings) as settings, running(settings, workers) as system:
+    with services(load(clock=ClockMode.EVENT)) as settings, running(settings, workers) as system:
         progress = Progress(source.facts.name, source.facts.total or 0)
         progress.hint = (
             f"KAFKA_BROKER={settings.kafka_broker} REDIS_URL={hide_password(settings.redis_url)} "
-            "segmenter changes --follow"
+            "SEGMENTER_CLOCK=event segmenter changes --follow"
         )
         show = Demo(settings, system, source, factor, progress)
         try:
