@@ -6,6 +6,8 @@ import sys
 import traceback
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import faust
@@ -125,10 +127,18 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
 
 def run_app(app: ChunkApp, metrics: Metrics, settings: Settings) -> NoReturn:
     """Serve the metrics and run a Faust app until a signal stops it."""
-    port = metrics.serve(settings.metrics_host, settings.metrics_port)
+    try:
+        port = metrics.serve(settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        raise ConfigError(
+            f"SEGMENTER_METRICS_PORT: cannot serve on {settings.metrics_host}:"
+            f"{settings.metrics_port}: {error.strerror}"
+        ) from None
     sys.stderr.write(f"metrics: http://{settings.metrics_host}:{port}/metrics\n")
     worker = faust.Worker(app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False)
-    worker.execute_from_commandline()
+    with TemporaryDirectory(prefix="segmenter-faust-") as folder:
+        app.conf.datadir = Path(folder)  # Faust makes one although there are no tables
+        worker.execute_from_commandline()
 
 
 def owner_name() -> str:

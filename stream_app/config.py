@@ -10,11 +10,21 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-OPTIONAL_FEATURES = ("age", "gender", "interests")
+OPTIONAL_FEATURES = ("age", "gender", "income", "interests")
+EXAMPLES = {"rates": "EUR=1.08,GBP=1.27", "weights": "recency_days=1.5", "drift": "moved=0.6"}
+DRIFT = {"speed", "moved", "smallest", "largest", "ratio", "calm"}
+Numbers = Annotated[dict[str, float], NoDecode]
 
 
 class ClockMode(StrEnum):
@@ -84,7 +94,7 @@ class Settings(BaseSettings):
     base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
         "USD", description="Every amount is converted to this currency"
     )
-    rates: Annotated[dict[str, float], NoDecode] = Field(
+    rates: Numbers = Field(
         default_factory=dict,
         description="Value of one unit in the base currency, as EUR=1.08,GBP=1.27",
     )
@@ -93,7 +103,11 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Half-life of the decayed orders and spend of a customer"
     )
     optional_features: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Features beyond the standard ones: age, gender, interests"
+        (), description="Features beyond the standard ones: age, gender, income, interests"
+    )
+    weights: Numbers = Field(
+        default_factory=dict,
+        description="Weight of features in the distance, as recency_days=1.5,average_basket=0.5",
     )
     margin: float = Field(
         0.1, ge=0, lt=1, description="A new centre must be nearer by this part to win a customer"
@@ -111,6 +125,15 @@ class Settings(BaseSettings):
     sample_floor: float = Field(
         5.0, ge=0, description="Population vectors sent per second at least, per partition"
     )
+    names_file: str = Field(
+        "", description='JSON or TOML file of your own segment names by id, as {"3": "VIP"}'
+    )
+    drift: Numbers = Field(
+        default_factory=dict,
+        description="Limits beyond which learning freezes, as speed=8,moved=0.6,smallest=0.005,"
+        "largest=0.8,ratio=2,calm=2000 (the defaults)",
+    )
+    thaw: bool = Field(False, description="Accept the first model beyond the drift limits")
     seed: int = Field(42, description="Seed of clustering and sampling")
 
     chunk_records: int = Field(512, ge=1, le=4096, description="Most records in one chunk")
@@ -128,15 +151,25 @@ class Settings(BaseSettings):
         "WARNING", description="DEBUG, INFO, WARNING or ERROR"
     )
 
-    @field_validator("rates", mode="before")
+    @field_validator("rates", "weights", "drift", mode="before")
     @classmethod
-    def _parse_rates(cls, value: object) -> object:
+    def _parse_numbers(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
         pairs = [pair.split("=", 1) for pair in value.split(",") if pair.strip()]
         if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004
-            raise ValueError("write it as EUR=1.08,GBP=1.27")
-        return {code.strip(): rate.strip() for code, rate in pairs}
+            raise ValueError(f"write it as {EXAMPLES[info.field_name or 'rates']}")
+        return {name.strip(): number.strip() for name, number in pairs}
+
+    @field_validator("weights", "drift")
+    @classmethod
+    def _check_numbers(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        for name, number in value.items():
+            if info.field_name == "drift" and name not in DRIFT:
+                raise ValueError(f"unknown: {name}; known: {', '.join(sorted(DRIFT))}")
+            if not 0 < number <= 1e6:  # noqa: PLR2004
+                raise ValueError(f"{name} must be a positive number, not {number}")
+        return value
 
     @field_validator("rates")
     @classmethod
@@ -228,7 +261,8 @@ def environment(settings: Settings) -> dict[str, str]:
     'EUR=1.1'
     """
     values = settings.model_dump(mode="json")
-    values["rates"] = ",".join(f"{code}={rate}" for code, rate in settings.rates.items())
+    for field in ("rates", "weights", "drift"):
+        values[field] = ",".join(f"{k}={v}" for k, v in getattr(settings, field).items())
     values["optional_features"] = ",".join(settings.optional_features)
     return {env_name(field): str(value) for field, value in values.items()}
 

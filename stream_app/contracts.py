@@ -2,7 +2,7 @@
 
 In:  ``Purchase`` (topic ``purchases``) and ``Profile`` (topic ``profiles``).
 Out: ``SegmentChanged`` (``segment-changes``), ``DeadLetter`` (``dead-letters``) and
-``ModelSnapshot`` (``segment-models``).
+``ModelSnapshot`` and ``ModelNotice`` (``segment-models``).
 
 Unknown fields of incoming messages are ignored, so a shop may add its own; everything that
 leaves is closed. ``segmenter schema`` writes these classes as JSON Schema and AsyncAPI.
@@ -239,6 +239,14 @@ class SegmentFate(_Out):
     new: tuple[int, ...]
 
 
+class SegmentRename(_Out):
+    """A segment that goes on under another name."""
+
+    id: int
+    old: str
+    new: str
+
+
 class Training(_Out):
     """Facts about how a snapshot came to be."""
 
@@ -247,7 +255,12 @@ class Training(_Out):
     customers: int = Field(description="Distinct customers in the reservoir")
     counts: tuple[float, ...] = Field(description="Effective weight per centre")
     inertia_ratio: float | None = Field(description="Online inertia ÷ batch inertia, last guard")
-    silhouette: dict[int, float] = Field(default_factory=dict, description="Curve of `k auto`")
+    silhouette: dict[int, float] = Field(
+        default_factory=dict, description="Mean silhouette by number of segments, of `k auto`"
+    )
+    stability: dict[int, float] = Field(
+        default_factory=dict, description="Agreement of resamples by number of segments: 1 always"
+    )
     next_segment_id: int
 
 
@@ -266,9 +279,25 @@ class ModelSnapshot(_Out):
     centres: tuple[tuple[float, ...], ...]
     segments: tuple[Segment, ...]
     fates: tuple[SegmentFate, ...] = ()
+    renames: tuple[SegmentRename, ...] = Field((), description="Against the version before")
     training: Training
     event_time: AwareDatetime
     created_at: AwareDatetime
+
+
+class ModelNotice(_Out):
+    """The trainer stopped publishing models, or goes on. Topic ``segment-models``, key "notice".
+
+    The newest holds; ``version`` goes on serving while learning is frozen.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["frozen", "thawed"]
+    reason: str = Field(description="What is beyond its limit; what was, when thawed")
+    value: float = Field(description="The measure when learning froze")
+    limit: float
+    version: int = Field(description="The version that serves")
+    event_time: AwareDatetime
 
 
 class SampledCustomer(_Out):

@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 IDLE_S = 0.05
 QUEUED_CHUNKS = 32
-CHUNK_RECORDS = 512
 RECLAIM_S = 0.5
 ASK_AGAIN_MS = 5_000
 RESCORE_CUSTOMERS = 128
@@ -29,11 +28,12 @@ SAMPLE_CUSTOMERS = 64
 
 @dataclass(frozen=True, slots=True)
 class LaneSettings:
-    """Rates of the work between chunks, per partition."""
+    """Rates of the work between chunks, per partition, and the most records in one write."""
 
     sample_share: float
     sample_floor: float
     rescore_per_second: float
+    chunk_records: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Lane:
                 return None
         while not self._queue.empty():
             following = self._queue.get_nowait()
-            if not chunk.joins(following, CHUNK_RECORDS):
+            if not chunk.joins(following, self._settings.chunk_records):
                 self._held = following
                 break
             chunk = chunk + following

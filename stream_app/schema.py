@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from stream_app.config import Settings, env_name
 from stream_app.contracts import (
     DeadLetter,
+    ModelNotice,
     ModelSnapshot,
     PopulationSample,
     Profile,
@@ -30,7 +31,13 @@ Json = dict[str, Any]
 Contract = type[BaseModel]
 
 INCOMING: tuple[Contract, ...] = (Purchase, Profile)
-OUTGOING: tuple[Contract, ...] = (SegmentChanged, DeadLetter, PopulationSample, ModelSnapshot)
+OUTGOING: tuple[Contract, ...] = (
+    SegmentChanged,
+    DeadLetter,
+    PopulationSample,
+    ModelSnapshot,
+    ModelNotice,
+)
 
 
 class _Topic(NamedTuple):
@@ -51,7 +58,7 @@ _TOPICS = {
     "changes": _Topic(_CHANGES, "worker", "campaign", ("compact", "delete"), hours=30 * 24),
     "dead_letters": _Topic(("DeadLetter",), "worker", partitions=1, hours=30 * 24),
     "vectors": _Topic(("PopulationSample",), "worker", "trainer", partitions=1, hours=1),
-    "models": _Topic(("ModelSnapshot",), "trainer", None, ("compact",), 1),
+    "models": _Topic(("ModelSnapshot", "ModelNotice"), "trainer", None, ("compact",), 1),
 }
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -109,9 +116,14 @@ _EXAMPLES = r"""{
      "decayed_orders": 5.2, "decayed_spend": 310.0, "average_basket": 48.0, "mean_gap_days": 11.0,
      "tenure_days": 402.0, "discount_share": 0.06, "refund_share": 0.01,
      "category_breadth": 14.0}}], "fates": [{"kind": "kept", "old": [1], "new": [1]}],
+   "renames": [{"id": 1, "old": "Loyal", "new": "Champions"}],
    "training": {"cause": "drift", "samples": 48210, "customers": 2000, "counts": [760.0],
-     "inertia_ratio": 1.02, "silhouette": {"3": 0.41, "4": 0.37}, "next_segment_id": 2},
-   "event_time": "2026-01-05T09:58:00Z", "created_at": "2026-01-05T09:58:01Z"}}]
+     "inertia_ratio": 1.02, "silhouette": {"3": 0.41, "4": 0.37},
+     "stability": {"3": 0.9, "4": 0.7}, "next_segment_id": 2},
+   "event_time": "2026-01-05T09:58:00Z", "created_at": "2026-01-05T09:58:01Z"}}],
+"ModelNotice": [{"payload":
+  {"schema_version": 1, "kind": "frozen", "reason": "a segment holds nearly everybody",
+   "value": 0.93, "limit": 0.8, "version": 7, "event_time": "2026-01-05T10:00:00Z"}}]
 }"""
 
 
@@ -208,6 +220,7 @@ def _messages() -> Json:
         "DeadLetter": _message(DeadLetter, original) | dead,
         "PopulationSample": _message(PopulationSample),
         "ModelSnapshot": _message(ModelSnapshot, version),
+        "ModelNotice": _message(ModelNotice, {"const": "notice"}),
     }
     return {name: m | {"examples": examples()[name]} for name, m in messages.items()}
 

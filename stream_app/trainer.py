@@ -16,15 +16,26 @@ from pydantic import ValidationError
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.metrics import Metrics
-from stream_app.bootstrap import faust_app, features_of, prepare, run_app, store_of
-from stream_app.config import Settings
-from stream_app.contracts import ModelSnapshot, PopulationSample
+from stream_app.bootstrap import (
+    faust_app,
+    features_of,
+    give_up,
+    prepare,
+    run_app,
+    store_of,
+)
+from stream_app.config import ConfigError, Settings
+from stream_app.contracts import ModelNotice, ModelSnapshot, PopulationSample
+from stream_app.core.drift import Limits
 from stream_app.core.events import to_datetime
 from stream_app.core.messages import Outgoing
+from stream_app.core.model import SnapshotError
 from stream_app.core.training import Trainer, TrainingConfig
+from stream_app.names import read_names
 from stream_app.pipeline import Chunk
 
 logger = logging.getLogger(__name__)
+NOTICE_KEY = b"notice"
 
 
 class GroupPositions:
@@ -63,6 +74,8 @@ def training_config(settings: Settings) -> TrainingConfig:
         seed=settings.seed,
         warmup_customers=settings.warmup_customers,
         warmup_days=settings.warmup_days,
+        limits=Limits(**settings.drift),
+        thaw=settings.thaw,
     )
 
 
@@ -81,9 +94,11 @@ class TrainerProcess:
         self.metrics = Metrics()
         self._features = features_of(settings)
         self._config = training_config(settings)
+        self._names = read_names(settings.names_file)
         self._store = store_of(settings)
         self._publisher = KafkaPublisher(settings)
         self._trainer: Trainer | None = None
+        self._status = ""
         self._positions = GroupPositions()
         self.app = faust_app(settings, f"{settings.group}-trainer", self._positions)
         topic = self.app.topic(settings.topic_vectors, key_serializer="raw", value_serializer="raw")
@@ -105,23 +120,48 @@ class TrainerProcess:
         trainer = self._trainer = self._trainer or await self._resume()
         snapshot = trainer.learn(sample, to_datetime(wall_ms()))
         self.metrics.samples.inc(len(sample.customers))
+        self._show(trainer)
+        for notice in trainer.notices():
+            logger.warning("%s: %s", notice.kind, trainer.status)
+            await self._send(NOTICE_KEY, notice)
         if snapshot:
-            await self._publish(snapshot)
+            await self._publish(trainer, snapshot)
 
-    async def _resume(self) -> Trainer:
+    def _show(self, trainer: Trainer) -> None:
+        """Show how far the trainer is, and tell when its status is another one."""
+        self.metrics.observe_trainer(trainer)
+        if trainer.status != self._status:
+            self._status = trainer.status
+            logger.info("%s", self._status)
+
+    async def _stored(self) -> tuple[ModelSnapshot | None, dict[int, str]]:
+        """Read the latest snapshot and the user's names; those given by command win."""
         latest = await self._store.latest_version()
         snapshot = await self._store.load_model(latest) if latest else None
-        return Trainer(self._features, self._config, snapshot)
+        return snapshot, self._names | await self._store.names()
 
-    async def _publish(self, snapshot: ModelSnapshot) -> None:
+    async def _resume(self) -> Trainer:
+        try:
+            snapshot, names = await self._stored()
+        except SnapshotError as error:
+            give_up("trainer", ConfigError(f"{error}: roll back to an earlier version"))
+        return Trainer(self._features, self._config, snapshot, names)
+
+    async def _publish(self, trainer: Trainer, snapshot: ModelSnapshot) -> None:
         if not await self._store.save_model(snapshot):
             logger.warning("model %d exists already: going on from it", snapshot.version)
-            self._trainer = None
+            stored, names = await self._stored()
+            self._trainer = None if stored is None else trainer
+            if stored:
+                trainer.go_on_from(stored, names)
             return
         self.metrics.model_version.set(snapshot.version)
         ratio = snapshot.training.inertia_ratio
         self.metrics.inertia_ratio.set(ratio if ratio is not None else float("nan"))
-        key, body = str(snapshot.version).encode(), snapshot.model_dump_json().encode()
+        await self._send(str(snapshot.version).encode(), snapshot)
+
+    async def _send(self, key: bytes, message: ModelSnapshot | ModelNotice) -> None:
+        body = message.model_dump_json().encode()
         await self._publisher.publish([Outgoing(self.settings.topic_models, key, body)])
 
     async def _stop(self, *_: Any, **__: Any) -> None:

@@ -115,7 +115,9 @@ class Worker:
             wall=wall_ms,
         )
         return Lane(
-            partition, services, LaneSettings(s.sample_share, s.sample_floor, s.rescore_per_second)
+            partition,
+            services,
+            LaneSettings(s.sample_share, s.sample_floor, s.rescore_per_second, s.chunk_records),
         )
 
     async def _claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:

@@ -5,6 +5,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -50,14 +51,18 @@ def mentioned(pattern: str) -> set[str]:
     return {found for text in DOCUMENTS.values() for found in re.findall(pattern, text)}
 
 
+def options(command: Any) -> set[str]:
+    """Options of a command and, where it is a group, of everything in it."""
+    found = {"--help"} | {option for param in command.params for option in param.opts}
+    parts = command.commands.values() if isinstance(command, TyperGroup) else ()
+    return found.union(*map(options, parts))
+
+
 def commands() -> dict[str, set[str]]:
     """Every command of ``segmenter`` with its options."""
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    return {
-        name: {option for param in command.params for option in param.opts} | {"--help"}
-        for name, command in group.commands.items()
-    }
+    return {name: options(command) for name, command in group.commands.items()}
 
 
 COMMANDS = commands()

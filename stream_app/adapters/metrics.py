@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 if TYPE_CHECKING:
+    from stream_app.core.training import Trainer
     from stream_app.pipeline import Outcome, Session
 
 OUTCOMES = ("applied", "duplicate", "dead")
+TRAINER = {
+    "customers": "Distinct customers the trainer knows: all while warming, then the latest",
+    "history_days": "Days of purchase history among the customers seen",
+    "warming": "1 until there is a first model, else 0",
+    "frozen": "1 while the drift budget keeps new models back, else 0",
+}
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -63,6 +70,10 @@ class Metrics:
         self.inertia_ratio = Gauge(
             "segmenter_inertia_ratio", "Online inertia over batch inertia", registry=registry
         )
+        self._trainer = {
+            name: Gauge(f"segmenter_trainer_{name}", meaning, registry=registry)
+            for name, meaning in TRAINER.items()
+        }
         self.store_ready.set(1)
         for outcome in OUTCOMES:
             self._records.labels(outcome)
@@ -75,6 +86,13 @@ class Metrics:
         for reason, count in outcome.moves.items():
             self._moves.labels(reason.value).inc(count)
         self._held.inc(outcome.counts["held"])
+
+    def observe_trainer(self, trainer: "Trainer") -> None:
+        """Show how far the trainer is."""
+        self._trainer["customers"].set(trainer.customers)
+        self._trainer["history_days"].set(trainer.history_days)
+        self._trainer["warming"].set(trainer.state == "warming")
+        self._trainer["frozen"].set(trainer.state == "frozen")
 
     def observe_latency(self, published_ms: Iterable[int], now_ms: int) -> None:
         """Record the age of each record at the moment its effects are out."""

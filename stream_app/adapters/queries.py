@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from aiokafka.partitioner import murmur2
 from stream_app.adapters.redis_store import RedisStore
 from stream_app.contracts import ModelSnapshot, NextChange
 from stream_app.core.features import CustomerState, FeatureSet
-from stream_app.core.model import SegmentModel
+from stream_app.core.model import SegmentModel, SnapshotError
 from stream_app.core.transitions import next_change
 
 if TYPE_CHECKING:
@@ -87,13 +88,17 @@ class Queries:
         return await self._store.load_model(latest) if latest else None
 
     async def versions(self, last: int) -> list[ModelSnapshot]:
-        """Read the newest ``last`` snapshots that are kept, newest first."""
-        latest = await self._store.latest_version()
-        numbers = range(latest, max(0, latest - last), -1)
-        found = await asyncio.gather(*(self._store.load_model(number) for number in numbers))
-        return [snapshot for snapshot in found if snapshot]
+        """Read the newest ``last`` snapshots that are kept and can be used, newest first."""
+        found: list[ModelSnapshot] = []
+        number = await self._store.latest_version()
+        while number and len(found) < last:
+            with suppress(SnapshotError):
+                snapshot = await self._store.load_model(number)
+                found += [snapshot] if snapshot else []
+            number -= 1
+        return found
 
-    async def population(
+    async def draw(
         self, most: int, seed: int, now: int | None, progress: Callable[[int, int], None]
     ) -> "Population":
         """Draw up to ``most`` stored customers uniformly and evaluate them at ``now`` (ms).
@@ -156,6 +161,11 @@ class Queries:
             following = next_change(state, compiled, compiled.coordinates(vector))
         named = dict(zip(self._features.names, vector, strict=False))
         return Card(customer_id, partition, state, named, model, following)
+
+    async def buyers(self) -> int:
+        """Count the customers who ever bought."""
+        counts = [await self._store.sample(p, 0) for p in range(self._partitions)]
+        return sum(population for population, _ in counts)
 
     async def outbox_length(self) -> int:
         """Messages that are stored but not known to be published yet."""

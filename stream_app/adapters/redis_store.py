@@ -22,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.features import STATE_VERSION, CustomerState
 from stream_app.core.messages import Outgoing
+from stream_app.core.model import read_snapshot
 from stream_app.ports import (
     Applied,
     ApplyStatus,
@@ -175,11 +176,11 @@ class RedisStore:
             return int(await self._redis.get(f"{self._prefix}:{{models}}:latest") or 0)
 
     async def load_model(self, version: int) -> ModelSnapshot | None:
-        """Return one snapshot, None if it is not kept."""
+        """Return one snapshot, None if it is not kept; SnapshotError if it cannot be used."""
         with _translated():
             reply = self._redis.hget(f"{self._prefix}:{{models}}:history", str(version))
             value = await cast("Awaitable[bytes | None]", reply)
-        return None if value is None else ModelSnapshot.model_validate_json(value)
+        return None if value is None else read_snapshot(value)
 
     async def save_model(
         self, snapshot: ModelSnapshot, names: Mapping[int, str] | None = None

@@ -8,11 +8,14 @@ from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.adapters.kafka_topics import TopicError
 from stream_app.cli.ask import changes, customer, segments
 from stream_app.cli.demo import demo
+from stream_app.cli.model import model
 from stream_app.cli.produce import replay, simulate
 from stream_app.cli.run import check_config, trainer, worker
 from stream_app.cli.schema import schema
 from stream_app.config import ConfigError
+from stream_app.demo.run import StalledError
 
+EXIT_SOFTWARE = 70
 EXIT_CONFIG = 78
 
 app = typer.Typer(
@@ -30,6 +33,7 @@ app.command()(simulate)
 app.command()(segments)
 app.command()(customer)
 app.command()(changes)
+app.add_typer(model, name="model")
 app.command()(check_config)
 app.command()(schema)
 
@@ -38,6 +42,7 @@ def main() -> None:
     """Run the command line; a user's mistake ends in one sentence, not in a traceback."""
     try:
         app()
-    except (ConfigError, TopicError, MissingServiceError, ServiceError) as error:
+    except (ConfigError, TopicError, MissingServiceError, ServiceError, StalledError) as error:
         sys.stderr.write(f"segmenter: {error}\n")
-        raise SystemExit(EXIT_CONFIG) from None
+        code = EXIT_SOFTWARE if isinstance(error, StalledError) else EXIT_CONFIG
+        raise SystemExit(code) from None

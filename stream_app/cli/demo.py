@@ -157,7 +157,10 @@ async def _forever() -> None:
 def _conclude(run: Run, seen: Seen, report_file: Path | None) -> None:
     facts = report(run, seen)
     out = Console(highlight=False)
-    table = Table("segment", "customers", "share", "last order", "recent orders", "basket", "every")
+    table = Table(box=None)
+    table.add_column("segment", no_wrap=True)
+    for name in ("customers", "share", "last order", "recent orders", "basket", "every"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in facts["segments"]:
         profile = row["profile"]
         table.add_row(

@@ -28,7 +28,7 @@ CONSTANT = 1e-6
 DECIMALS = 4
 CLEAR_STRUCTURE = 0.5
 MEDIAN_SHIFT = 1.0
-SCALE_FACTOR = 1.25
+SCALE_FACTOR = 1.35
 
 
 def robust_scaling(transformed: Matrix, weights: Sequence[float], clip: float) -> Scaling:
@@ -36,17 +36,19 @@ def robust_scaling(transformed: Matrix, weights: Sequence[float], clip: float) -
 
     The scale is at least 0.675 standard deviations, half the interquartile range of a normal
     distribution, so that a column that is mostly zero does not explode; of a constant column 1.
+    A column of zeros and ones tells a category and keeps scale 1: a rare category is no outlier.
     """
     low, median, high = np.percentile(transformed, [25, 50, 75], axis=0)
     scale = np.maximum(high - low, transformed.std(axis=0) * LEAST_IQR)
-    scale = np.where(scale > CONSTANT, scale, 1.0)
+    category = np.all((transformed == 0) | (transformed == 1), axis=0)
+    scale = np.where((scale > CONSTANT) & ~category, scale, 1.0)
     return Scaling(
         centre=tuple(median.tolist()), scale=tuple(scale.tolist()), weight=tuple(weights), clip=clip
     )
 
 
 def has_moved(old: Scaling, new: Scaling) -> bool:
-    """Tell whether a scale changed by a factor over 1.25 or a median moved by over one scale.
+    """Tell whether a scale changed by a factor over 1.35 or a median moved by over one scale.
 
     Distances depend on the scales; medians matter only for what is clipped.
     """
@@ -88,13 +90,13 @@ def _squared_distances(points: Matrix, centres: Matrix) -> Matrix:
     return np.asarray(cdist(points, centres, "sqeuclidean"), dtype=np.float64)
 
 
-def kmeans(points: Matrix, k: int, seed: int) -> Matrix:
+def kmeans(points: Matrix, k: int, seed: int, restarts: int = RESTARTS) -> Matrix:
     """Best of ten k-means++ starts (Arthur and Vassilvitskii 2007), sorted by coordinates, (k, d).
 
     Fewer rows come back where there are fewer distinct points than ``k``.
     """
     k = min(k, distinct(points))
-    centres = _lloyd(points, KMeans(k, n_init=RESTARTS, random_state=seed))
+    centres = _lloyd(points, KMeans(k, n_init=restarts, random_state=seed))
     return centres[np.lexsort(centres.T[::-1])]
 
 

@@ -9,14 +9,17 @@ Times are integer milliseconds since 1970 (UTC), money is integer millionths of 
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from math import log, log1p
+from re import search
 from typing import Literal, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 DAY_MS = 86_400_000
 MICROS = 1_000_000
@@ -191,6 +194,15 @@ def _has_gender(state: CustomerState, gender: str) -> float:
     return 1.0 if state.profile and state.profile.gender == gender else 0.0
 
 
+def _income(state: CustomerState) -> float:
+    """First number of the income band, in its own unit; half of it after "under"; 60 if unknown."""
+    band = state.profile.attributes.get("income", "") if state.profile else ""
+    number = search(r"\d+(?:\.\d+)?", band)
+    if number is None:
+        return 60.0
+    return float(number[0]) * (0.5 if band.casefold().startswith(("under", "<", "less")) else 1.0)
+
+
 def _affinity(state: CustomerState) -> float:
     wanted = {i.casefold() for i in state.profile.interests} if state.profile else set()
     total = sum(state.categories.values())
@@ -240,6 +252,7 @@ OPTIONAL = {
         Feature("gender_female", "yes", "linear", 0.25, lambda s, _: _has_gender(s, "female")),
         Feature("gender_male", "yes", "linear", 0.25, lambda s, _: _has_gender(s, "male")),
     ),
+    "income": (Feature("income", "income", "log", 0.4, lambda s, _: _income(s), knee=10.0),),
     "interests": (Feature("interest_affinity", "share", "linear", 0.4, lambda s, _: _affinity(s)),),
 }
 
@@ -259,12 +272,27 @@ class FeatureSet:
     features: tuple[Feature, ...]
 
     @classmethod
-    def build(cls, half_life_days: float, optional: Sequence[str] = ()) -> "FeatureSet":
-        """Assemble the standard features and the optional groups, in declared order."""
+    def build(
+        cls,
+        half_life_days: float,
+        optional: Sequence[str] = (),
+        weights: Mapping[str, float] | None = None,
+    ) -> "FeatureSet":
+        """Assemble the standard features and the optional groups, in declared order.
+
+        ``weights`` replace those of features by name; ValueError for a name that is not in the set.
+        """
         groups = [name for name in OPTIONAL if name in optional]
         extra = tuple(feature for name in groups for feature in OPTIONAL[name])
-        version = "+".join([f"v1-h{half_life_days:.15g}", *groups])
-        return cls(version, half_life_days, STANDARD + extra)
+        features, own = STANDARD + extra, dict(weights or {})
+        unknown = set(own) - {feature.name for feature in features}
+        if unknown:
+            known = ", ".join(feature.name for feature in features)
+            raise ValueError(f"unknown feature {', '.join(sorted(unknown))}; known: {known}")
+        marks = [f"{name}={own[name]:.15g}" for name in sorted(own)]
+        version = "+".join([f"v1-h{half_life_days:.15g}", *groups, *marks])
+        weighted = (replace(f, weight=own.get(f.name, f.weight)) for f in features)
+        return cls(version, half_life_days, tuple(weighted))
 
     @property
     def half_life_ms(self) -> float:
@@ -288,4 +316,11 @@ class FeatureSet:
         return tuple(
             log1p(x / f.knee) if f.transform == "log" else x
             for f, x in zip(self.features, vector, strict=True)
+        )
+
+    def transform_all(self, natural: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Transform a matrix (n customers, d features) in natural units, shape (n, d)."""
+        columns = zip(self.features, natural.T, strict=True)
+        return np.column_stack(
+            [np.log1p(x / f.knee) if f.transform == "log" else x for f, x in columns]
         )

@@ -6,13 +6,15 @@ from typing import Literal, Self
 import numpy as np
 
 from stream_app.contracts import ModelSnapshot, Scaling
-from stream_app.core import clustering, identity
+from stream_app.core import clustering, identity, stability
+from stream_app.core.drift import Centres
 from stream_app.core.model import Matrix, coordinates
 from stream_app.core.online import OnlineKMeans
 from stream_app.core.training_config import TrainingConfig
 
-SILHOUETTE_POINTS = 1500
 EXACT = 1e-9
+
+Change = Literal["drift", "reseed"]
 
 
 class LiveModel:
@@ -25,9 +27,11 @@ class LiveModel:
     fates
         What became of the segments since the last published version.
     ratio
-        Online inertia ÷ batch inertia at the last guard, before any reseed.
-    curve
-        Silhouette by number of segments, where that was last chosen.
+        Online inertia ÷ batch inertia at the last guard, before anything was changed.
+    choice
+        Silhouette and stability by number of segments, where that was last chosen.
+    published
+        Ids and centres as last published, on the axes of today's scaling.
 
     """
 
@@ -39,8 +43,9 @@ class LiveModel:
         self.next_id = max(self.ids, default=0) + 1
         self.fates = identity.replaced((), self.ids)
         self.ratio: float | None = None
-        self.curve: dict[int, float] = {}
-        self._published = online.centres
+        self.choice = stability.Choice({}, {})
+        self._learned = 0
+        self.published = self.current
 
     @classmethod
     def start(
@@ -49,11 +54,11 @@ class LiveModel:
         """Cluster (n, d) transformed features in batch; ids run from ``first_id``."""
         scaling = clustering.robust_scaling(transformed, weights, config.clip)
         points = coordinates(transformed, scaling)
-        curve = _curve(points, config)
-        centres = clustering.kmeans(points, config.k or clustering.useful_k(curve), config.seed)
+        choice = stability.Choice({}, {}) if config.k else stability.judge(points, config.seed)
+        centres = clustering.kmeans(points, config.k or choice.best(), config.seed)
         online = OnlineKMeans(centres, clustering.sizes(points, centres), config.half_life)
         live = cls(config, scaling, online, range(first_id, first_id + len(centres)))
-        live.curve = curve
+        live.choice = choice
         return live
 
     @classmethod
@@ -62,8 +67,8 @@ class LiveModel:
         facts = snapshot.training
         online = OnlineKMeans(np.array(snapshot.centres), facts.counts, config.half_life)
         live = cls(config, snapshot.scaling, online, [s.id for s in snapshot.segments])
-        live.next_id = facts.next_segment_id
-        live.ratio, live.curve = facts.inertia_ratio, facts.silhouette
+        live.next_id, live.ratio = facts.next_segment_id, facts.inertia_ratio
+        live.choice = stability.Choice(facts.silhouette, facts.stability)
         live.mark_published()
         return live
 
@@ -71,6 +76,11 @@ class LiveModel:
     def centres(self) -> Matrix:
         """The centres now, shape (k, d), scaled coordinates."""
         return self._online.centres
+
+    @property
+    def current(self) -> Centres:
+        """Ids and centres as they are."""
+        return Centres(tuple(self.ids), self.centres)
 
     @property
     def counts(self) -> list[float]:
@@ -83,50 +93,58 @@ class LiveModel:
         clip = scaling.clip
         axes = zip(transformed, scaling.centre, scaling.scale, scaling.weight, strict=True)
         self._online.learn([min(clip, max(-clip, (x - c) / s)) * w for x, c, s, w in axes])
-
-    def shift(self) -> float:
-        """Greatest distance of a centre from its last published place, in scaled units."""
-        return float(np.linalg.norm(self.centres - self._published, axis=1).max())
+        self._learned += 1
 
     def mark_published(self) -> None:
-        """Measure shifts and fates from here on."""
-        self._published, self.fates = self.centres, identity.all_kept(self.ids)
+        """Measure changes and fates from here on."""
+        self.published, self.fates = self.current, identity.all_kept(self.ids)
 
-    def guard(self, transformed: Matrix) -> Literal["drift", "reseed"] | None:
-        """Compare with batch clustering of the reservoir, (n, d); tell what had to be changed.
+    def follow(self, transformed: Matrix) -> Change | None:
+        """Compare with the population, (n, d); tell whether that should be published.
+
+        Centres refined in batch take over where they fit better by ``polish_ratio``. A new
+        version is due when the published centres fit worse than those by ``publish_ratio``,
+        beyond the 2 k / n by which k centres fit n other points worse than their own.
+        """
+        points, config = coordinates(transformed, self.scaling), self._config
+        refined = clustering.refine(points, self.centres)
+        noise = 2 * len(self.ids) / len(points)
+        if _ratio(points, self.published.matrix, refined) > config.publish_ratio + noise:
+            return self._adopt(points, refined)
+        if _ratio(points, self.centres, refined) > config.polish_ratio:
+            self._adopt(points, refined)
+        return None
+
+    def guard(self, transformed: Matrix) -> Change | None:
+        """Compare with fresh batch clustering, (n, d); tell what is to be published.
 
         If the population outgrew the scaling, the centres are mapped exactly to a fresh one
-        (``drift``). If batch clustering is clearly better, would revive a dying segment, or
-        another number of segments is set, its centres take over (``reseed``).
+        (``drift``). If fresh centres are clearly better, would revive a dying segment, or
+        another number of segments is set, they take over (``reseed``).
         """
         rescaled = self._rescale(transformed)
-        points = coordinates(transformed, self.scaling)
-        batch = self._batch(points)
-        self.ratio = _ratio(points, self.centres, batch)
-        if self.ratio > self._limit(points) or self._is_unfit(points, batch):
-            self._reseed(points, batch)
-            return "reseed"
-        return "drift" if rescaled else None
+        points, config = coordinates(transformed, self.scaling), self._config
+        fresh = clustering.kmeans(points, len(self.ids), config.seed)
+        refined = clustering.refine(points, self.centres)
+        self.ratio = _ratio(points, self.centres, fresh)
+        worse = _ratio(points, refined, fresh) > config.guard_ratio
+        if worse or self._is_unfit(points, fresh):
+            return self._reseed(points, fresh)
+        return self._adopt(points, refined) if rescaled else self.follow(transformed)
 
     def _rescale(self, transformed: Matrix) -> bool:
         old = self.scaling
         new = clustering.robust_scaling(transformed, old.weight, old.clip)
         if not clustering.has_moved(old, new):
             return False
-        centres = coordinates(clustering.unscale(self.centres, old), new)
+        centres, published = (
+            coordinates(clustering.unscale(matrix, old), new)
+            for matrix in (self.centres, self.published.matrix)
+        )
         self._online = OnlineKMeans(centres, self.counts, self._config.half_life)
+        self.published = self.published._replace(matrix=published)
         self.scaling = new
         return True
-
-    def _batch(self, points: Matrix) -> Matrix:
-        """Batch centres for the present k: grown from the present ones where that is as good."""
-        fresh = clustering.kmeans(points, len(self.ids), self._config.seed)
-        refined = clustering.refine(points, self.centres)
-        return refined if _ratio(points, refined, fresh) <= self._limit(points) else fresh
-
-    def _limit(self, points: Matrix) -> float:
-        """Greatest inertia ratio tolerated; batch centres fit their own n points k / n better."""
-        return self._config.guard_ratio + len(self.ids) / len(points)
 
     def _is_unfit(self, points: Matrix, batch: Matrix) -> bool:
         """Tell whether another k is set, or a segment dies out that the batch would revive."""
@@ -135,23 +153,27 @@ class LiveModel:
         wanted = min(self._config.k or len(self.ids), clustering.distinct(points))
         return bool(now < least <= then) or wanted != len(self.ids)
 
-    def _reseed(self, points: Matrix, batch: Matrix) -> None:
-        """Take over batch centres; segments that survive keep their ids."""
-        self.curve = _curve(points, self._config)
-        k = self._config.k or clustering.useful_k(self.curve, len(self.ids))
-        centres = batch if k == len(batch) else clustering.kmeans(points, k, self._config.seed)
-        old, new = clustering.nearest(points, self.centres), clustering.nearest(points, centres)
-        traced = identity.trace(old, new, self.ids, len(centres), self.next_id)
-        self.ids, self.fates, self.next_id = traced
+    def _reseed(self, points: Matrix, batch: Matrix) -> Change:
+        """Take over batch centres; how many is chosen anew where enough was learned since."""
+        config, k = self._config, self._config.k or len(self.ids)
+        if not config.k and self._learned >= config.choose_every:
+            self.choice, self._learned = stability.judge(points, config.seed), 0
+            k = self.choice.best(len(self.ids))
+        self._adopt(points, batch if k == len(batch) else clustering.kmeans(points, k, config.seed))
+        return "reseed"
+
+    def _adopt(self, points: Matrix, centres: Matrix) -> Change:
+        """Go on from these centres; segments that share their customers keep their ids."""
+        old = clustering.nearest(points, self.published.matrix)
+        new = clustering.nearest(points, centres)
+        ids = self.published.ids
+        self.ids, self.fates, self.next_id = identity.trace(
+            old, new, ids, len(centres), self.next_id
+        )
         self._online = OnlineKMeans(
             centres, clustering.sizes(points, centres), self._config.half_life
         )
-
-
-def _curve(points: Matrix, config: TrainingConfig) -> dict[int, float]:
-    """Silhouette curve of the latest 1,500 points; empty where k is set."""
-    recent = points[-SILHOUETTE_POINTS:]
-    return {} if config.k else clustering.silhouettes(recent, config.seed)
+        return "drift" if all(fate.kind == "kept" for fate in self.fates) else "reseed"
 
 
 def _ratio(points: Matrix, centres: Matrix, reference: Matrix) -> float:

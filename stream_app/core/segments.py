@@ -1,8 +1,9 @@
 """Names for learned segments, from the vocabulary of RFM marketing.
 
 A segment is placed on a few axes relative to the population (``AXES``); each name has its typical
-place there (``VOCABULARY``); names go to segments one to one at the least total distance. To add
-a name, add a row: what it means, and its typical levels on the axes where it is not average.
+place there (``vocabulary.py``); names go to segments one to one at the least total distance. What
+a name may never say of a customer is absolute (``BOUNDS``): in a shop where nearly everybody is
+gone, who is gone is not average. To add a name, add a row to each table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from stream_app.core.model import Matrix
+from stream_app.core.vocabulary import VOCABULARY, Profile, describe, is_wrong
 
-Profile = Mapping[str, float]
+__all__ = ["VOCABULARY", "Profile", "describe", "levels", "name_segments"]
+
 EXTREME = 2.5
-LOYALTY = 0.6
+LOYALTY = 2.5
 REPEAT = 3.0
+WRONG = 40.0
 COPIES = 3
+SLACK = 1.25
 
 
 class Axis(NamedTuple):
@@ -59,89 +64,6 @@ AXES = {
 }
 
 
-class Meaning(NamedTuple):
-    """What a name says to a marketer, and its levels on the axes; 0 where none is given."""
-
-    description: str
-    levels: dict[str, float]
-
-
-def _at(description: str, **levels: float) -> Meaning:
-    return Meaning(description, levels)
-
-
-# fmt: off
-VOCABULARY = {
-    "Champions": _at(
-        "Buy often, lately and for the most money; reward them and ask them to recommend you.",
-        silence=-1.5, overdue=-0.5, orders=2, spend=2, tenure=0.3,
-    ),
-    "Loyal": _at(
-        "Come back steadily and lately; offer them more of what they like.",
-        silence=-1, overdue=-0.5, orders=0.6, tenure=0.3,
-    ),
-    "Potential loyalists": _at(
-        "Bought lately and more than once, though not for long; a membership makes it a habit.",
-        silence=-1, overdue=-0.5, tenure=-1.2,
-    ),
-    "New": _at(
-        "Made a first order just now; welcome them and help them to a second one.",
-        silence=-1.5, overdue=-2, orders=-1.5, spend=-1.5, tenure=-2.5,
-    ),
-    "Promising": _at(
-        "Were here lately but spend little so far; show them what else there is.",
-        silence=-0.7, overdue=-0.5, orders=-1, spend=-1.5, tenure=-0.4,
-    ),
-    "Need attention": _at(
-        "Average customers who begin to be late; a timely offer brings them back.",
-        silence=1, overdue=0.8, orders=-0.8, spend=-0.8,
-    ),
-    "Occasional": _at(
-        "Come rarely and buy little, but in a rhythm of their own; write to them as seldom.",
-        silence=1, orders=-1.7, spend=-2,
-    ),
-    "At risk": _at(
-        "Used to buy regularly and are overdue; remind them with something personal.",
-        silence=1.8, overdue=2, orders=-1.1, spend=-1.2, tenure=-0.5,
-    ),
-    "Can't lose": _at(
-        "Were among the best and have fallen silent; win them back in person, at a price.",
-        silence=1.7, overdue=2, orders=1.2, spend=1.4, tenure=0.3,
-    ),
-    "Hibernating": _at(
-        "Bought little and a good while ago; a cheap seasonal reminder is enough.",
-        silence=1.9, overdue=1.3, orders=-1.8, spend=-2,
-    ),
-    "Lost": _at(
-        "Bought little and have been gone for very long; leave them out of paid campaigns.",
-        silence=2.5, overdue=2, orders=-2.2, spend=-2.4, tenure=-1,
-    ),
-    "Bargain hunters": _at(
-        "Buy at a discount more than others; tell them of sales, spare them full prices.",
-        discount=2,
-    ),
-    "Big baskets": _at(
-        "Fill large baskets at their own pace; offer bundles and delivery.",
-        silence=0.2, spend=0.8, basket=1.5,
-    ),
-    "One-timers": _at(
-        "Ordered once and not again yet; give a reason for the second order.",
-        silence=0.7, overdue=-1.5, orders=-2, spend=-1.7, tenure=-2.5,
-    ),
-}
-# fmt: on
-
-
-def describe(name: str) -> str:
-    """One sentence for a name, numbered or not; empty for a name given by a user.
-
-    >>> describe("Loyal 2")
-    'Come back steadily and lately; offer them more of what they like.'
-    """
-    base = name.rstrip("0123456789 ")
-    return VOCABULARY[base].description if base in VOCABULARY else ""
-
-
 def levels(profile: Profile, population: Profile) -> list[float]:
     """Place a segment on the axes, −2.5 to 2.5, 0 as the population.
 
@@ -152,34 +74,60 @@ def levels(profile: Profile, population: Profile) -> list[float]:
 
 
 def name_segments(
-    profiles: Sequence[Profile], population: Profile, previous: Sequence[str | None]
+    profiles: Sequence[Profile],
+    population: Profile,
+    previous: Sequence[str | None],
+    given: Mapping[int, str] | None = None,
 ) -> list[str]:
     """Give each segment a name of its own, in the order of ``profiles``.
 
-    ``previous`` holds each segment's name so far, None for a new one. A name is kept until
-    another fits clearly better; one that is not of the vocabulary was given by a user and stays.
-    Where two segments fit one name better than what is left, the second is numbered ("Loyal 2").
+    ``previous`` holds each segment's name so far, None for a new one. A name is kept until it is
+    wrong or another fits clearly better; one that is not of the vocabulary was given by a user and
+    stays, as do ``given`` names, by row. Where two segments fit one name better than what is
+    left, the second is numbered ("Loyal 2").
     """
-    columns = [name if n == 1 else f"{name} {n}" for n in _numbers() for name in VOCABULARY]
-    given = {i: name for i, name in enumerate(previous) if name and not describe(name)}
-    open_ = [i for i in range(len(profiles)) if i not in given]
-    cost = _misfit([levels(profiles[i], population) for i in open_])
+    kept = {i: name for i, name in enumerate(previous) if name and not describe(name)}
+    fixed = _distinct(kept | dict(given or {}))
+    open_ = [i for i in range(len(profiles)) if i not in fixed]
+    every = [name if n == 1 else f"{name} {n}" for n in _numbers() for name in VOCABULARY]
+    cost = _misfit([profiles[i] for i in open_], population)
     for row, i in enumerate(open_):
-        if previous[i] in columns:
-            cost[row, columns.index(str(previous[i]))] -= LOYALTY
-    chosen = linear_sum_assignment(cost)[1]
-    names = given | {i: columns[c] for i, c in zip(open_, chosen, strict=True)}
+        if previous[i] in every:
+            _keep(cost[row], every.index(str(previous[i])), profiles[i])
+    free = [c for c, name in enumerate(every) if name not in fixed.values()]
+    chosen = linear_sum_assignment(cost[:, free])[1]
+    names = fixed | {i: every[free[c]] for i, c in zip(open_, chosen, strict=True)}
     return [names[i] for i in range(len(profiles))]
+
+
+def _distinct(names: Mapping[int, str]) -> dict[int, str]:
+    """Put a number behind the second and further use of a name."""
+    found: dict[int, str] = {}
+    for row, name in names.items():
+        candidates = (name, *(f"{name} {n}" for n in range(2, len(names) + 2)))
+        found[row] = next(c for c in candidates if c not in found.values())
+    return found
+
+
+def _keep(cost: Matrix, column: int, profile: Profile) -> None:
+    """Make a segment's present name cheaper, also a little beyond where it would be wrong."""
+    base = list(VOCABULARY)[column % len(VOCABULARY)]
+    cost[column] -= LOYALTY
+    if is_wrong(base, profile) and not is_wrong(base, profile, SLACK):
+        cost[column] -= WRONG
 
 
 def _numbers() -> range:
     return range(1, COPIES + 1)
 
 
-def _misfit(places: Sequence[Sequence[float]]) -> Matrix:
+def _misfit(profiles: Sequence[Profile], population: Profile) -> Matrix:
     """Weighted squared distance of each place to each name and its numbered repetitions."""
     typical = np.array([[m.levels.get(a, 0.0) for a in AXES] for m in VOCABULARY.values()])
     weights = np.array([axis.weight for axis in AXES.values()])
+    places = [levels(profile, population) for profile in profiles]
     place = np.array(places, dtype=np.float64).reshape(-1, 1, len(AXES))
-    distance = (weights * (place - typical) ** 2).sum(axis=2)
+    wrong = [[is_wrong(name, profile) for name in VOCABULARY] for profile in profiles]
+    penalty = WRONG * np.array(wrong, dtype=np.float64).reshape(-1, len(VOCABULARY))
+    distance = (weights * (place - typical) ** 2).sum(axis=2) + penalty
     return np.concatenate([distance + REPEAT * (n - 1) for n in _numbers()], axis=1)

@@ -1,28 +1,31 @@
 """The trainer: population samples in, numbered model snapshots out.
 
 It warms up on the first customers, clusters them in batch, then follows the population online.
-A guard compares with batch clustering from time to time and reseeds when that is clearly better.
-Time comes in with the samples, randomness from the seed: the same samples give the same snapshots.
+Comparisons with batch clustering polish the centres, or reseed them when that is clearly better;
+a drift budget freezes learning when the model moves too much. Time comes in with the samples,
+randomness from the seed: the same samples give the same snapshots.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
-
 from stream_app.contracts import (
+    ModelNotice,
     ModelSnapshot,
     PopulationSample,
     SampledCustomer,
-    Segment,
     Training,
 )
-from stream_app.core import clustering, identity
+from stream_app.core import identity
+from stream_app.core.drift import DAY_S
 from stream_app.core.features import FeatureSet
 from stream_app.core.live import LiveModel
-from stream_app.core.model import Matrix, coordinates
+from stream_app.core.model import coordinates
+from stream_app.core.population import Present, Sighting
+from stream_app.core.portrait import Sight, portray, renames
 from stream_app.core.reservoir import Reservoir
-from stream_app.core.segments import name_segments
+from stream_app.core.review import Review
 from stream_app.core.training_config import TrainingConfig
 
 __all__ = ["Trainer", "TrainingConfig"]
@@ -43,6 +46,8 @@ class Trainer:
         The last published model. Versions and segment ids always continue from it; its centres
         only if it is of the same feature set. After a restart nothing is published until the
         reservoir has filled again.
+    names
+        The user's own names by segment id; they hold whatever is learned.
 
     Attributes
     ----------
@@ -56,26 +61,36 @@ class Trainer:
     """
 
     def __init__(
-        self, features: FeatureSet, config: TrainingConfig, snapshot: ModelSnapshot | None = None
+        self,
+        features: FeatureSet,
+        config: TrainingConfig,
+        snapshot: ModelSnapshot | None = None,
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self._features, self._config, self._last = features, config, snapshot
         self._weights = [feature.weight for feature in features.features]
         self._recency, self._tenure = map(features.names.index, ("recency_days", "tenure_days"))
+        self._names = dict(names or {})
         self._seen: set[str] = set()
-        self._reservoir = Reservoir(config.window)
+        self._reservoir, self._present = Reservoir(config.window), Present(features)
+        self._populations: dict[int, int] = {}
         self._live: LiveModel | None = None
         if snapshot is not None and snapshot.feature_set == features.version:
             self._live = LiveModel.resume(config, snapshot)
         self.samples = snapshot.training.samples if snapshot else 0
         self.history_days = 0.0
         self.ignored = 0
+        self._day = snapshot.event_time.timestamp() / DAY_S if snapshot else 0.0
+        self._review = Review(config.limits, self.samples, self._day, thaw=config.thaw)
+        self._looked = self._guarded = (self.samples, self._day)
         self._pause = config.check_every
-        self._guard_at = self.samples + self._pause
 
     @property
-    def state(self) -> Literal["warming", "serving"]:
-        """``warming`` until there is a model."""
-        return "warming" if self._live is None else "serving"
+    def state(self) -> Literal["warming", "serving", "frozen"]:
+        """``warming`` until there is a model, ``frozen`` beyond the drift budget."""
+        if self._live is None:
+            return "warming"
+        return "frozen" if self._review.reason else "serving"
 
     @property
     def customers(self) -> int:
@@ -85,113 +100,152 @@ class Trainer:
     @property
     def status(self) -> str:
         """One sentence for people: what the first model waits for, or what is served."""
-        if self._live is not None and self._last is not None:
-            return f"serving: version {self._last.version}, {len(self._live.ids)} segments"
-        config = self._config
-        return (
-            f"warming: {self.customers} of {config.warmup_customers} customers, "
-            f"{self.history_days:.0f} of {config.warmup_days:.0f} days"
-        )
+        config, reason = self._config, self._review.reason
+        if self._live is None or self._last is None:
+            return (
+                f"warming: {self.customers} of {config.warmup_customers} customers, "
+                f"{self.history_days:.0f} of {config.warmup_days:.0f} days"
+            )
+        served = f"version {self._last.version}, {len(self._last.segments)} segments"
+        if reason:
+            return f"frozen, {reason.reason}: {reason.value:.3g}, limit {reason.limit:g}; {served}"
+        return f"serving: {served}"
+
+    def go_on_from(self, snapshot: ModelSnapshot, names: Mapping[int, str]) -> None:
+        """Take over a version that was made elsewhere, with what is known of the population."""
+        self._last, self._names = snapshot, dict(names)
+        if snapshot.feature_set == self._features.version:
+            self._live = LiveModel.resume(self._config, snapshot)
+        self._review.passed(self.samples, self._day)
+
+    def rename(self, names: Mapping[int, str]) -> None:
+        """Replace the user's own names, by segment id; they show in the next version."""
+        self._names = dict(names)
+
+    def thaw(self) -> None:
+        """Accept the next version beyond the drift budget: an operator has looked."""
+        self._review.thaw()
+
+    def notices(self) -> list[ModelNotice]:
+        """Hand over what is to be published about freezing and thawing since the last call."""
+        return self._review.notices()
 
     def learn(self, sample: PopulationSample, created_at: datetime) -> ModelSnapshot | None:
         """Learn from one message; return the next version when one is to be published."""
         if sample.feature_set != self._features.version:
             self.ignored += len(sample.customers)
             return None
-        before = self.samples
+        self._populations[sample.partition] = sample.population
+        self._day = max(self._day, sample.event_time.timestamp() / DAY_S)
         for customer in sample.customers:
             self._absorb(customer)
-        cause = self._advance(before)
-        if cause is None or self._live is None:
+        if not self._is_time():
             return None
-        self._last = self._snapshot(self._live, cause, sample.event_time, created_at)
-        self._live.mark_published()
+        sight = self._sight()
+        cause = self._look(sight)
+        live = self._live
+        if live is None or (cause is None and not self._review.reason):
+            return None
+        if not self._passes(live, sight, sample.event_time):
+            return None
+        self._last = self._snapshot(live, sight, cause or "drift", sample.event_time, created_at)
+        self._review.passed(self.samples, self._day)
+        live.mark_published()
         return self._last
 
     def _absorb(self, customer: SampledCustomer) -> None:
         """Remember one customer and, once there is a model, learn from them."""
         vector = customer.vector
-        transformed = self._features.transform(vector)
-        self._reservoir.add(customer.customer_id, vector, transformed)
+        self._reservoir.add(customer.customer_id, vector, self._day)
         self.samples += 1
         self.history_days = max(self.history_days, vector[self._recency] + vector[self._tenure])
         if self._live is None:
             self._seen.add(customer.customer_id)
         else:
-            self._live.learn(transformed)
+            self._live.learn(self._features.transform(vector))
 
-    def _advance(self, before: int) -> Cause | None:
-        """Do what fell due since ``before`` samples; tell why to publish, None if not to."""
+    def _is_time(self) -> bool:
+        """Tell whether enough is known, and new, for a look at the whole population."""
+        config = self._config
+        if self._live is None:
+            known = self.customers >= config.warmup_customers
+            return known and self.history_days >= config.warmup_days
+        filled = self._reservoir.full or self.customers >= config.warmup_customers
+        return filled and self._elapsed(self._looked, config.check_every, config.check_days)
+
+    def _elapsed(self, since: tuple[int, float], samples: int, days: float) -> bool:
+        new = self.samples - since[0]
+        return new >= samples or (self._day - since[1] >= days and new >= self._config.least_news)
+
+    def _sight(self) -> Sighting:
+        draws = self._reservoir.draws(self._day, sum(self._populations.values()))
+        return self._present.sight(draws)
+
+    def _look(self, sight: Sighting) -> Cause | None:
+        """Follow or guard; guards come soon after a reseed, then after pauses that double."""
+        self._looked = (self.samples, self._day)
         live, config = self._live, self._config
         if live is None:
-            return self._warm_up()
-        if not self._reservoir.full and self.customers < config.warmup_customers:
-            return None
-        cause = self._guard(live) if self.samples >= self._guard_at else None
-        checks = self.samples // config.check_every - before // config.check_every
-        if cause is None and checks and live.shift() > config.publish_shift:
-            return "drift"
+            return self._start(sight)
+        if not self._elapsed(self._guarded, self._pause, config.guard_days):
+            return live.follow(sight.transformed)
+        cause = live.guard(sight.transformed)
+        longer = min(2 * self._pause, config.guard_every)
+        self._pause = config.check_every if cause == "reseed" else longer
+        self._guarded = self._looked
         return cause
 
-    def _guard(self, live: LiveModel) -> Cause | None:
-        """Guard soon after a reseed, then after pauses that double."""
-        cause = live.guard(self._reservoir.transformed())
-        longer = min(2 * self._pause, self._config.guard_every)
-        self._pause = self._config.check_every if cause == "reseed" else longer
-        self._guard_at = self.samples + self._pause
-        return cause
-
-    def _warm_up(self) -> Cause | None:
-        """Build the first model from the customers seen last, if enough are known."""
+    def _start(self, sight: Sighting) -> Cause:
+        """Build the first model from the customers seen last."""
         config, last = self._config, self._last
-        if self.customers < config.warmup_customers or self.history_days < config.warmup_days:
-            return None
-        latest = self._reservoir.transformed()[-config.warmup_customers :]
         first_id = last.training.next_segment_id if last else 1
-        self._live = LiveModel.start(config, latest, self._weights, first_id)
+        self._live = LiveModel.start(config, sight.transformed, self._weights, first_id)
         gone = [segment.id for segment in last.segments] if last else []
         self._live.fates = identity.replaced(gone, self._live.ids)
         self._seen.clear()
-        self._guard_at = self.samples + self._pause
+        self._guarded = self._looked
         return "warm-up"
 
+    def _passes(self, live: LiveModel, sight: Sighting, event_time: datetime) -> bool:
+        """Hold what would be published against the model that serves, if it can be compared."""
+        last = self._last
+        if last is None or last.feature_set != self._features.version:
+            return True
+        return self._review.passes(live, sight.transformed, last, self.samples, event_time)
+
     def _snapshot(
-        self, live: LiveModel, cause: Cause, event_time: datetime, created_at: datetime
+        self,
+        live: LiveModel,
+        sight: Sighting,
+        cause: Cause,
+        event_time: datetime,
+        created_at: datetime,
     ) -> ModelSnapshot:
+        points = coordinates(sight.transformed, live.scaling)
+        seen = Sight(sight.natural, points, self._features.names)
+        segments = portray(seen, live.current, self._last, self._names)
         return ModelSnapshot(
             version=self._last.version + 1 if self._last else 1,
             feature_set=self._features.version,
             features=self._features.names,
             scaling=live.scaling,
             centres=tuple(tuple(row) for row in live.centres.tolist()),
-            segments=self._segments(live),
+            segments=segments,
             fates=live.fates,
-            training=Training(
-                cause=cause,
-                samples=self.samples,
-                customers=self.customers,
-                counts=tuple(live.counts),
-                inertia_ratio=live.ratio,
-                silhouette=live.curve,
-                next_segment_id=live.next_id,
-            ),
+            renames=renames(self._last, segments),
+            training=self._facts(live, cause),
             event_time=event_time,
             created_at=created_at,
         )
 
-    def _segments(self, live: LiveModel) -> tuple[Segment, ...]:
-        """Share, profile and name of each segment over the reservoir."""
-        natural = self._reservoir.natural()
-        points = coordinates(self._reservoir.transformed(), live.scaling)
-        members = clustering.members(points, live.centres)
-        profiles = [self._profile(natural[inside]) for inside in members]
-        known = {s.id: s.name for s in self._last.segments} if self._last else {}
-        names = name_segments(profiles, self._profile(natural), [known.get(i) for i in live.ids])
-        shares = (clustering.sizes(points, live.centres) / len(points)).tolist()
-        rows = zip(live.ids, names, shares, profiles, strict=True)
-        return tuple(Segment(id=i, name=n, share=s, profile=p) for i, n, s, p in rows)
-
-    def _profile(self, natural: Matrix) -> dict[str, float]:
-        """Median of each feature over (n, d) customers in natural units."""
-        medians = np.median(natural, axis=0).tolist()
-        return dict(zip(self._features.names, medians, strict=True))
+    def _facts(self, live: LiveModel, cause: Cause) -> Training:
+        return Training(
+            cause=cause,
+            samples=self.samples,
+            customers=self.customers,
+            counts=tuple(live.counts),
+            inertia_ratio=live.ratio,
+            silhouette=live.choice.silhouette,
+            stability=live.choice.stability,
+            next_segment_id=live.next_id,
+        )

@@ -1,6 +1,8 @@
 """Settings of the trainer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from stream_app.core.drift import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +19,30 @@ class TrainingConfig:
         Distinct customers, and days of history, needed for the first model.
     window
         Samples the reservoir looks back.
-    check_every
-        Samples between two looks at how far the centres have moved.
-    guard_every
-        Samples between two comparisons with batch clustering.
+    check_every, check_days
+        Samples, or days of event time, between two comparisons with refined centres.
+    guard_every, guard_days
+        Samples, or days of event time, between two comparisons with fresh batch clustering.
+    least_news
+        Samples that a comparison needs, however much time went by.
     guard_ratio
-        Reseed if online inertia exceeds batch inertia by this factor.
+        Reseed if refined inertia exceeds batch inertia by this factor.
+    polish_ratio
+        Take over refined centres if online inertia exceeds theirs by this factor.
+    publish_ratio
+        Publish if the published centres' inertia exceeds that of refined ones by this factor.
+    choose_every
+        Samples between two choices of the number of segments.
     dying
         Reseed if a segment has less than this part of the mean share.
     half_life
         Samples of one centre after which a sample weighs half.
-    publish_shift
-        Publish if a centre is this far from where it was last published, in scaled units.
     clip
         Coordinates are cut at this many scales from the median.
+    limits
+        The drift budget.
+    thaw
+        Accept the first version that is beyond the drift budget.
 
     """
 
@@ -40,9 +52,16 @@ class TrainingConfig:
     warmup_days: float = 28.0
     window: int = 1000
     check_every: int = 250
-    guard_every: int = 2000
-    guard_ratio: float = 1.03
+    check_days: float = 7.0
+    guard_every: int = 1000
+    guard_days: float = 14.0
+    least_news: int = 20
+    guard_ratio: float = 1.02
+    polish_ratio: float = 1.005
+    publish_ratio: float = 1.01
+    choose_every: int = 2000
     dying: float = 0.2
     half_life: float = 40.0
-    publish_shift: float = 0.2
     clip: float = 5.0
+    limits: Limits = field(default_factory=Limits)
+    thaw: bool = False

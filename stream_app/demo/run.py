@@ -11,7 +11,7 @@ from producers.replay import ReplayOptions, Stop, replay
 from producers.sources import Kind, Source
 from stream_app.adapters.queries import Queries
 from stream_app.bootstrap import features_of, limits_of, prepare, store_of
-from stream_app.config import Settings
+from stream_app.config import ConfigError, Settings
 from stream_app.demo.report import Run
 from stream_app.demo.system import System
 from stream_app.demo.verify import Verification, histories, verify
@@ -51,6 +51,7 @@ class Demo:
         watch = Watch(self.settings, queries)
         self.seen = watch.seen
         try:
+            await self._require_empty(queries)
             async with _background(watch), _ticking(self, tick):
                 began = time.monotonic()
                 sent = await self._replay()
@@ -65,6 +66,13 @@ class Demo:
             self.stop.request()
             await store.close()
         return Run(self.source.facts.name, sent, seconds, verification)
+
+    async def _require_empty(self, queries: Queries) -> None:
+        if (await queries.overview()).records:
+            raise ConfigError(
+                "REDIS_URL: the store holds customers already, and a demo must begin with none: "
+                "set another SEGMENTER_NAMESPACE and other SEGMENTER_TOPIC_ names"
+            )
 
     async def _replay(self) -> int:
         topics: dict[Kind, str] = {
@@ -116,9 +124,15 @@ class Demo:
     async def _quiet(self, queries: Queries) -> None:
         """Wait until nobody is due any more and every message is out."""
         for _ in range(round(CATCH_UP_S / TICK_S)):
-            if not await queries.is_anyone_due() and not await queries.outbox_length():
+            if await self._is_quiet(queries):
                 return
             await asyncio.sleep(TICK_S)
+
+    async def _is_quiet(self, queries: Queries) -> bool:
+        """Whether nobody is due, everybody has a segment if there are any, and all is published."""
+        placed = sum((await queries.overview()).sizes.values())
+        waiting = self.seen.model is not None and placed < await queries.buyers()
+        return not (waiting or await queries.is_anyone_due() or await queries.outbox_length())
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Wait for a condition, half a minute at most."""
@@ -134,7 +148,10 @@ class Demo:
         published = sum(state.sequence for state in states.values() if state)
         await self._until(lambda: self.seen.moves() >= published)
         half_life = self.settings.half_life_days
-        return await asyncio.to_thread(verify, expected, states, self.seen.chains, half_life)
+        served = self.seen.model is not None
+        return await asyncio.to_thread(
+            verify, expected, states, self.seen.chains, half_life, served=served
+        )
 
 
 @asynccontextmanager

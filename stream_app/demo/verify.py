@@ -102,8 +102,13 @@ def verify(
     states: Mapping[str, CustomerState | None],
     chains: Mapping[str, Mapping[int, Link]],
     half_life_days: float,
+    *,
+    served: bool = False,
 ) -> Verification:
-    """Compare the stored states with the input, and the published chains with the states."""
+    """Compare the stored states with the input, and the published chains with the states.
+
+    ``served``: a model serves, so that everybody who ever bought must have a segment.
+    """
     problems = [
         f"{customer}: {problem}"
         for customer, history in expected.items()
@@ -113,7 +118,7 @@ def verify(
         f"{customer}: {problem}"
         for customer, state in states.items()
         if state is not None
-        for problem in _breaks(chains.get(customer, {}), state)
+        for problem in _breaks(chains.get(customer, {}), state, served=served)
     ]
     problems += [
         f"{customer}: moves without an input" for customer in chains if customer not in expected
@@ -215,8 +220,10 @@ def _equal(wanted: Any, found: Any) -> bool:
     return bool(wanted == found)
 
 
-def _breaks(chain: Mapping[int, Link], state: CustomerState) -> Iterable[str]:
+def _breaks(chain: Mapping[int, Link], state: CustomerState, *, served: bool) -> Iterable[str]:
     """Walk a chain: 1..n without holes, each previous the former current, the end as stored."""
+    if served and state.orders and not state.segment:
+        yield "has no segment although a model serves"
     if sorted(chain) != list(range(1, state.sequence + 1)):
         yield f"{len(chain)} moves were published, the store has counted {state.sequence}"
         return

@@ -14,7 +14,7 @@ def blobs(centres: list[list[float]], each: int = 100) -> Matrix:
 
 def test_scaling_is_median_and_interquartile_range_and_survives_constant_columns() -> None:
     mostly_zero = np.zeros(101)
-    mostly_zero[:10] = 1.0
+    mostly_zero[:10] = 2.0
     columns = np.column_stack([np.arange(101.0), mostly_zero, np.full(101, 7.0)])
 
     scaling = clustering.robust_scaling(columns, [1.0, 0.5, 0.5], clip=5.0)
@@ -23,10 +23,21 @@ def test_scaling_is_median_and_interquartile_range_and_survives_constant_columns
     assert scaling.scale == pytest.approx((50.0, float(mostly_zero.std()) * 0.675, 1.0))
 
 
+def test_a_category_however_rare_weighs_no_more_than_one_scale_of_money() -> None:
+    rare = (np.arange(1000) % 50 == 0).astype(np.float64)
+    columns = np.column_stack([np.random.default_rng(1).normal(0, 1, 1000), rare])
+
+    scaling = clustering.robust_scaling(columns, [1.0, 0.25], clip=5.0)
+
+    assert scaling.scale[1] == 1.0
+    points = coordinates(np.array([[0.0, 0.0], [0.0, 1.0]]), scaling)
+    assert np.linalg.norm(points[0] - points[1]) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize(
-    ("shift", "factor", "moved"), [(0.9, 1, False), (1.1, 1, True), (0, 1.2, False), (0, 0.7, True)]
+    ("shift", "factor", "moved"), [(0.9, 1, False), (1.1, 1, True), (0, 1.3, False), (0, 0.7, True)]
 )
-def test_scaling_is_outgrown_when_medians_move_by_a_scale_or_scales_change_by_a_quarter(
+def test_scaling_is_outgrown_when_medians_move_by_a_scale_or_scales_change_by_a_third(
     shift: float, factor: float, *, moved: bool
 ) -> None:
     column = np.linspace(-1, 1, 101).reshape(-1, 1)
@@ -91,18 +102,22 @@ def test_the_reservoir_holds_each_customer_once_as_last_seen() -> None:
     reservoir = Reservoir(window=100)
 
     for i in range(60):
-        reservoir.add("heavy" if i % 2 else f"c{i}", [float(i)], [i / 2])
+        reservoir.add("heavy" if i % 2 else f"c{i}", [float(i)], i / 2)
 
+    draws = reservoir.draws(day=30.0, population=40)
     assert len(reservoir) == 31
-    assert reservoir.natural()[-1] == [59.0]
-    assert reservoir.transformed()[-1] == [29.5]
+    assert draws.natural[-1] == [59.0]
+    assert draws.age[-1] == 0.5
+    assert (len(draws.window), draws.window[0], draws.population) == (60, 30.0, 40)
 
 
 def test_the_reservoir_forgets_who_left_the_window() -> None:
     reservoir = Reservoir(window=10)
 
     for i in range(25):
-        reservoir.add(f"c{i}", [float(i)], [float(i)])
+        reservoir.add(f"c{i}", [float(i)], 0.0)
 
-    assert reservoir.natural()[:, 0].tolist() == [float(i) for i in range(15, 25)]
+    draws = reservoir.draws(0.0, 25)
+    assert len(draws.window) == 10
+    assert draws.natural[:, 0].tolist() == [float(i) for i in range(15, 25)]
     assert reservoir.full

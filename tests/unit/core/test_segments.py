@@ -1,6 +1,7 @@
 import pytest
 
 from stream_app.core.segments import VOCABULARY, Profile, describe, name_segments
+from stream_app.core.vocabulary import BOUNDS, is_wrong
 from tests.builders import FEATURES
 
 POPULATION = dict(
@@ -61,6 +62,64 @@ def test_a_typical_profile_gets_the_name_a_marketer_expects(
     one: Profile, expected: set[str]
 ) -> None:
     assert name_segments([one], POPULATION, [None])[0] in expected
+
+
+DEAD_SHOP = dict(
+    zip(FEATURES.names, (420.0, 1.0, 23.0, 23.0, 180.0, 0.0, 0.0, 0.0, 1.0), strict=True)
+)
+GONE_ONCE = DEAD_SHOP | {"recency_days": 430.0}
+GONE_BIG = DEAD_SHOP | {"recency_days": 440.0, "average_basket": 48.0, "decayed_spend": 52.0}
+GONE_TWICE = DEAD_SHOP | {
+    "recency_days": 390.0, "decayed_orders": 1.9, "mean_gap_days": 47.0, "tenure_days": 98.0,
+}  # fmt: skip
+SELDOM = DEAD_SHOP | {
+    "recency_days": 101.0, "decayed_orders": 1.3, "mean_gap_days": 133.0, "tenure_days": 300.0,
+}  # fmt: skip
+ACTIVE = {"Champions", "Loyal", "Potential loyalists", "New", "Promising", "Need attention"}
+
+
+@pytest.mark.parametrize("one", [GONE_ONCE, GONE_BIG, GONE_TWICE])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_in_a_shop_where_nearly_everybody_is_gone_the_gone_are_not_average(
+    one: Profile, copies: int
+) -> None:
+    names = name_segments([one] * copies, DEAD_SHOP, [None] * copies)
+
+    assert not {name.rstrip(" 0123456789") for name in names} & (ACTIVE | {"Big baskets"})
+
+
+@pytest.mark.parametrize("one", [GONE_ONCE, JUST_CAME, CAME_ONCE, SELDOM])
+def test_one_order_or_one_in_months_is_never_loyalty(one: Profile) -> None:
+    for population in (POPULATION, DEAD_SHOP):
+        (name,) = name_segments([one], population, ["Loyal"])
+        assert name not in {"Loyal", "Champions"}
+
+
+def test_every_name_has_bounds() -> None:
+    assert set(BOUNDS) == set(VOCABULARY)
+
+
+def test_a_present_name_survives_a_small_step_beyond_its_bounds_and_no_large_one() -> None:
+    late = profile(recency_days=95, mean_gap_days=40, decayed_orders=12)
+
+    assert is_wrong("Loyal", late)
+    assert not is_wrong("Loyal", late, slack=1.25)
+    assert name_segments([late], late, ["Loyal"]) == ["Loyal"]
+    assert name_segments([{**late, "recency_days": 120}], late, ["Loyal"]) != ["Loyal"]
+
+
+def test_names_given_by_row_hold_and_learned_names_make_way() -> None:
+    names = name_segments([BEST, GONE, STEADY], POPULATION, [None] * 3, {1: "Champions", 2: "VIP"})
+
+    assert names[1:] == ["Champions", "VIP"]
+    assert names[0] not in {"Champions", "VIP"}
+
+
+def test_one_given_name_for_two_segments_is_numbered() -> None:
+    assert name_segments([BEST, GONE], POPULATION, [None] * 2, {0: "VIP", 1: "VIP"}) == [
+        "VIP",
+        "VIP 2",
+    ]
 
 
 def test_a_whole_shop_gets_these_names() -> None:

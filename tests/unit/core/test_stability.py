@@ -1,0 +1,56 @@
+import numpy as np
+
+from stream_app.core.model import Matrix
+from stream_app.core.stability import Choice, agreement, judge
+from tests.unit.core.test_clustering import blobs
+
+CORNERS = [[0.0, 0.0], [5.0, 0.0], [0.0, 5.0], [5.0, 5.0]]
+
+
+def a_cloud() -> Matrix:
+    return np.asarray(np.random.default_rng(2).normal(0, 1, (400, 2)), dtype=np.float64)
+
+
+def test_groups_that_are_there_are_found_in_every_resample() -> None:
+    assert agreement(blobs(CORNERS), 4, seed=1) > 0.99
+
+
+def test_groups_that_are_not_there_are_found_elsewhere_each_time() -> None:
+    assert agreement(a_cloud(), 7, seed=1) < 0.75
+    assert agreement(blobs(CORNERS), 7, seed=1) < agreement(blobs(CORNERS), 4, seed=1) - 0.05
+
+
+def test_the_same_seed_gives_the_same_agreement() -> None:
+    assert agreement(a_cloud(), 5, seed=7) == agreement(a_cloud(), 5, seed=7)
+
+
+def test_both_curves_cover_the_same_numbers() -> None:
+    choice = judge(blobs(CORNERS), seed=1)
+
+    assert list(choice.silhouette) == list(choice.stability) == [3, 4, 5, 6, 7, 8]
+    assert choice.best() == 4
+
+
+FLAT = {3: 0.33, 4: 0.30, 5: 0.29, 6: 0.28, 7: 0.27}
+
+
+def test_an_unstable_number_loses_although_its_silhouette_would_win() -> None:
+    steady = dict.fromkeys(FLAT, 0.9)
+
+    assert Choice(FLAT, steady).best() == 6
+    assert Choice(FLAT, steady | {6: 0.4, 7: 0.4}).best() == 5
+
+
+def test_where_nothing_is_stable_the_most_stable_remain() -> None:
+    assert Choice(FLAT, {3: 0.5, 4: 0.3, 5: 0.2, 6: 0.2, 7: 0.1}).best() == 3
+
+
+def test_the_present_number_may_be_a_little_less_stable() -> None:
+    stability = dict.fromkeys(FLAT, 0.9) | {4: 0.55}
+
+    assert Choice(FLAT, stability).best(present=4) == 4
+    assert Choice(FLAT, stability | {4: 0.45}).best(present=4) != 4
+
+
+def test_without_curves_there_are_three_segments() -> None:
+    assert Choice({}, {}).best() == 3
