@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint bench quality clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,9 @@ lint: $(STAMP)  ## check style, format and types
 
 bench: $(STAMP)  ## measure the throughput
 	@$(BIN)/python -m tests.benchmarks.throughput $(ARGS)
+
+quality: $(STAMP)  ## measure the quality of the segments
+	@$(BIN)/python -m tests.benchmarks.quality $(ARGS)
 
 clean:  ## remove .venv, .segmenter, caches and build output
 	@rm -rf .venv .segmenter .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -29,8 +29,12 @@ EXIT_CONFIG = 78
 
 
 def features_of(settings: Settings) -> FeatureSet:
-    """Build the feature set in force."""
-    return FeatureSet.build(settings.half_life_days, settings.optional_features)
+    """Build the feature set in force; ConfigError if a weight names no feature of it."""
+    optional = settings.optional_features
+    try:
+        return FeatureSet.build(settings.half_life_days, optional, settings.weights)
+    except ValueError as error:
+        raise ConfigError(f"SEGMENTER_WEIGHTS: {error}") from None
 
 
 def limits_of(settings: Settings) -> Limits:

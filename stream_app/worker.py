@@ -25,7 +25,7 @@ from stream_app.config import Settings
 from stream_app.contracts import PopulationSample
 from stream_app.core.features import FeatureSet
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import Models, SegmentModel, UnknownFeatureSetError
+from stream_app.core.model import Models, SegmentModel, SnapshotError
 from stream_app.lane import Lane, LaneServices, LaneSettings
 from stream_app.lanes import Lanes
 from stream_app.pipeline import Chunk, Session
@@ -49,11 +49,11 @@ async def refresh_models(
     latest = await store.latest_version()
     known = models.current.version if models else max(0, latest - models.keep)
     for version in range(known + 1, latest + 1):
-        snapshot = await store.load_model(version)
         try:
+            snapshot = await store.load_model(version)
             if snapshot:
                 models.add(SegmentModel(snapshot, features, margin))
-        except UnknownFeatureSetError as error:
+        except SnapshotError as error:
             logger.warning("not scoring with it: %s", error)
 
 

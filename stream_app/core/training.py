@@ -56,7 +56,7 @@ class Trainer:
     history_days
         Longest time since a first purchase among the customers seen.
     ignored
-        Customers not learned from because they came with another feature set.
+        Customers that came with another feature set.
 
     """
 
@@ -142,8 +142,7 @@ class Trainer:
         if not self._is_time():
             return None
         sight = self._sight()
-        cause = self._look(sight)
-        live = self._live
+        cause, live = self._look(sight), self._live
         if live is None or (cause is None and not self._review.reason):
             return None
         if not self._passes(live, sight, sample.event_time):

@@ -129,5 +129,10 @@ class Baselines(Observer):
 
 def _row(name: str, replay: Replay, points: Sequence[tuple[float, float]]) -> Row:
     value = float(np.median([ratio for _, ratio in points]))
-    return Row("baselines", f"inertia ratio, median month: {name}", replay.data,
-               replay.settings.seed, value)
+    return Row(
+        "baselines",
+        f"inertia ratio, median month: {name}",
+        replay.data,
+        replay.settings.seed,
+        value,
+    )

@@ -29,7 +29,14 @@ class Inertia(Observer):
         seed, data = replay.settings.seed, replay.data
         ratios = [ratio for _, ratio in self._ratios]
         rows = [
-            Row("inertia", "inertia ratio, median month", data, seed, float(np.median(ratios)), MEDIAN),
+            Row(
+                "inertia",
+                "inertia ratio, median month",
+                data,
+                seed,
+                float(np.median(ratios)),
+                MEDIAN,
+            ),
             Row("inertia", "inertia ratio, worst month", data, seed, max(ratios), WORST),
         ]
         return Findings(rows, [Series("inertia", data, seed, "ours", self._ratios)])

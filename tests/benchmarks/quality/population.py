@@ -67,7 +67,8 @@ def transform(natural: Matrix, features: FeatureSet) -> Matrix:
 def scaled(transformed: Matrix, scaling: Scaling) -> Matrix:
     """Scale (n, d) transformed features as a snapshot does."""
     units = (transformed - np.array(scaling.centre)) / np.array(scaling.scale)
-    return np.clip(units, -scaling.clip, scaling.clip) * np.array(scaling.weight)
+    clipped = np.clip(units, -scaling.clip, scaling.clip) * np.array(scaling.weight)
+    return np.asarray(clipped, dtype=np.float64)
 
 
 def inertia(points: Matrix, centres: Matrix) -> float:
@@ -77,7 +78,7 @@ def inertia(points: Matrix, centres: Matrix) -> float:
 
 def nearest(points: Matrix, centres: Matrix) -> NDArray[np.int64]:
     """Index of the nearest of (k, d) centres for each of (n, d) points."""
-    return cdist(points, centres, "sqeuclidean").argmin(axis=1).astype(np.int64)
+    return np.asarray(cdist(points, centres, "sqeuclidean").argmin(axis=1), dtype=np.int64)
 
 
 def best_of_ten(points: Matrix, k: int, seed: int) -> tuple[float, Matrix]:

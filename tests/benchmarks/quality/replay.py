@@ -75,7 +75,8 @@ class Replay:
     def __init__(
         self, settings: Settings, observers: Sequence[Observer] = (), data: str = ""
     ) -> None:
-        self.settings = settings.model_copy(update={"clock": ClockMode.EVENT})
+        changes = {"clock": ClockMode.EVENT, "cache_customers": EVERYBODY}
+        self.settings = settings.model_copy(update=changes)
         self.data = data
         self.features = features_of(settings)
         self.models = Models()
@@ -86,7 +87,11 @@ class Replay:
         self.snapshot: ModelSnapshot | None = None
         self.learning = True
         self.cost = Cost()
-        self._observers = observers
+        self.observers = observers
+        self._topics = {
+            "purchase": self.settings.topic_purchases,
+            "profile": self.settings.topic_profiles,
+        }
         self._budget = 0.0
 
     @property
@@ -101,10 +106,10 @@ class Replay:
         for _, month in groupby(records, key=lambda r: to_datetime(r.at).strftime("%Y-%m")):
             for portion in _portions(month):
                 await self._take(portion)
-            for observer in self._observers:
+            for observer in self.observers:
                 observer.month(self)
         found = Findings()
-        for observer in self._observers:
+        for observer in self.observers:
             found += observer.findings(self)
         return found
 
@@ -113,26 +118,22 @@ class Replay:
         return Population.of(self.states(), self.features, self.clock)
 
     def states(self) -> dict[str, CustomerState]:
-        """Copies of all stored states of customers who bought."""
-        held = self.session.cache
-        return {customer: state for customer, state in sorted(held.items()) if state.orders}
+        """States of all customers who bought, as the session remembers them: everybody."""
+        held = sorted(self.session.cache.items())
+        return {customer: state for customer, state in held if state.orders}
 
     async def _take(self, portion: Sequence[Record]) -> None:
-        """Apply a portion: first its profiles, then its purchases; then what follows from it."""
-        for kind, topic in (
-            ("profile", self.settings.topic_profiles),
-            ("purchase", self.settings.topic_purchases),
-        ):
+        """Apply a portion, each run of one kind as a chunk; then do what follows from it."""
+        for kind, run in groupby(portion, key=lambda record: record.kind):
+            topic = self._topics[kind]
             base = self.session.positions.get(topic, 0)
-            of_kind = (record for record in portion if record.kind == kind)
             records = [
-                Taken(base + i, r.customer_id.encode(), r.value, r.at)
-                for i, r in enumerate(of_kind)
+                Taken(base + i, r.customer_id.encode(), r.value or None, r.at)
+                for i, r in enumerate(run)
             ]
-            if records:
-                chunk = Chunk(topic, 0, base, base + len(records), records)
-                outcome = await self.pipeline.process(self.session, chunk, portion[-1].at)
-                await self._done(outcome, chunk)
+            chunk = Chunk(topic, 0, base, base + len(records), records)
+            outcome = await self.pipeline.process(self.session, chunk, portion[-1].at)
+            await self._done(outcome, chunk)
         await self.lapse()
         await self._train(len(portion))
 
@@ -154,7 +155,7 @@ class Replay:
         snapshot = self.trainer.learn(sample, CREATED)
         self.cost.seconds += process_time() - began
         self.cost.vectors += len(sample.customers)
-        for observer in self._observers:
+        for observer in self.observers:
             observer.sampled(self, sample)
         if snapshot:
             await self.serve(snapshot)
@@ -166,14 +167,14 @@ class Replay:
         _, outcome = await self.pipeline.rescore(self.session, 0, EVERYBODY, self.clock)
         if outcome:
             await self._done(outcome)
-        for observer in self._observers:
+        for observer in self.observers:
             observer.published(self, snapshot)
 
     async def _done(self, outcome: Outcome, chunk: Chunk | None = None) -> None:
         if not outcome.ok or outcome.counts["dead"]:
             raise RuntimeError(f"{self.data}: a chunk was refused: {outcome}")
         await self.store.trim(0, [pending.id for pending in outcome.outbox])
-        if not self._observers:
+        if not self.observers:
             return
         topic = self.settings.topic_changes
         messages = (pending.message for pending in outcome.outbox)
@@ -182,7 +183,7 @@ class Replay:
             for message in messages
             if message.topic == topic and message.value
         ]
-        for observer in self._observers:
+        for observer in self.observers:
             observer.moved(self, moves, chunk)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import isfinite
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 
 class Bar(NamedTuple):
-    """What a value has to clear; ``every`` seed, or only the median of the seeds."""
+    """What a value has to clear."""
 
     sign: Literal["<=", "<", ">=", "=="]
     limit: float
@@ -49,13 +50,13 @@ class Row:
         return None if self.bar is None else self.bar.met(self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: row, name, data, seed, value, bar, met."""
+        """Plain values: row, name, data, seed, value (null: infinite), bar, met."""
         return {
             "row": self.row,
             "name": self.name,
             "data": self.data,
             "seed": self.seed,
-            "value": round(self.value, 6),
+            "value": round(self.value, 6) if isfinite(self.value) else None,
             "bar": None if self.bar is None else str(self.bar),
             "met": self.met,
         }
@@ -79,18 +80,22 @@ class Findings:
     rows: list[Row] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
 
-    def __iadd__(self, other: "Findings") -> "Findings":
+    def __iadd__(self, other: "Findings") -> Self:
         self.rows += other.rows
         self.series += other.series
         return self
 
 
 def summaries(rows: Iterable[Row]) -> list[Row]:
-    """Median and worst over the seeds, for each name and data set; the bar is on both."""
+    """Median and worst over the seeds, for each name and data set; the bar is on both.
+
+    Where a bar holds for some seeds only, those are summed up.
+    """
     made: list[Row] = []
     ordered = sorted(rows, key=_of)
     for _, group in groupby(ordered, key=_of):
         same = list(group)
+        same = [row for row in same if row.bar] or same
         values = [row.value for row in same]
         first = same[0]
         picks: list[tuple[str, Callable[[list[float]], float]]] = [("median", median)]
