@@ -21,7 +21,7 @@ from stream_app.core.events import (
     decode_purchase,
     to_datetime,
 )
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models
 from stream_app.core.transitions import Judge
 from stream_app.core.turn import Rules, Turn

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from stream_app.contracts import ModelSnapshot
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import Outgoing
 
 

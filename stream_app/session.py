@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.events import Record
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import Outgoing
 from stream_app.ports import Claim, Pending
 

@@ -13,7 +13,8 @@ from stream_app.contracts import (
     Training,
 )
 from stream_app.core.events import Limits, to_ms
-from stream_app.core.features import CustomerState, FeatureSet, Order, fold_order
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import CustomerState, Order, fold_order
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.turn import Rules

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from stream_app.contracts import ModelSnapshot
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.ports import Applied, ApplyStatus, Batch, Claim, Pending
 
 _decoder = msgspec.json.Decoder(CustomerState)

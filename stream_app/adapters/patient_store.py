@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from stream_app.adapters.metrics import Metrics
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.ports import Applied, Batch, Claim, PartitionStore, StoreUnavailableError
 
 logger = logging.getLogger(__name__)

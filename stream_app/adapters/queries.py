@@ -13,7 +13,8 @@ from aiokafka.partitioner import murmur2
 
 from stream_app.adapters.redis_store import RedisStore
 from stream_app.contracts import ModelSnapshot, NextChange
-from stream_app.core.features import CustomerState, FeatureSet
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import CustomerState
 from stream_app.core.model import SegmentModel, SnapshotError
 from stream_app.core.transitions import next_change
 

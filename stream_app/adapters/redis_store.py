@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stream_app.contracts import ModelSnapshot
-from stream_app.core.features import STATE_VERSION, CustomerState
+from stream_app.core.folds import STATE_VERSION, CustomerState
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import read_snapshot
 from stream_app.ports import (

@@ -17,7 +17,7 @@ from stream_app.bootstrap import features_of, store_of
 from stream_app.config import ClockMode, ConfigError, Settings, load
 from stream_app.contracts import ModelSnapshot, SegmentChanged
 from stream_app.core.events import to_datetime
-from stream_app.core.features import DAY_MS, MICROS
+from stream_app.core.folds import DAY_MS, MICROS
 from stream_app.ports import StoreUnavailableError
 from stream_app.words import days, describe, number, phrase
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stream_app.contracts import Id, Profile, Purchase, RejectReason
-from stream_app.core.features import MICROS, Order, ProfileState
+from stream_app.core.folds import MICROS, Order, ProfileState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from stream_app.contracts import ModelSnapshot, Scaling, Segment
-from stream_app.core.features import DAY_MS, RECENCY, FeatureSet
+from stream_app.core.features import RECENCY, FeatureSet
+from stream_app.core.folds import DAY_MS
 
 NEVER_DAYS = 36_500.0
 SNAPSHOT_SCHEMA = 1

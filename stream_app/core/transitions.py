@@ -19,7 +19,8 @@ from stream_app.contracts import (
     Source,
 )
 from stream_app.core.events import Record, to_datetime
-from stream_app.core.features import MICROS, CustomerState, recency_days
+from stream_app.core.features import recency_days
+from stream_app.core.folds import MICROS, CustomerState
 from stream_app.core.model import Models, Placement, SegmentModel
 
 MAX_DRIVERS = 3

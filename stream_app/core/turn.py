@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import Erasure, Event, ProfileUpdate, Record, Rejected
-from stream_app.core.features import (
-    CustomerState,
-    FeatureSet,
-    Order,
-    fold_order,
-    fold_profile,
-    is_duplicate,
-)
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import CustomerState, Order, fold_order, fold_profile, is_duplicate
 from stream_app.core.messages import (
     Outgoing,
     change_message,

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from producers.sources import Record
-from stream_app.core.features import (
+from stream_app.core.folds import (
     DAY_MS,
     MAX_CATEGORIES,
     MAX_CHANNELS,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream_app.core.events import to_datetime
-from stream_app.core.features import DAY_MS
+from stream_app.core.folds import DAY_MS
 from stream_app.demo.report import segments
 from stream_app.demo.watch import Seen
 from stream_app.words import days, describe, number

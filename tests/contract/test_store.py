@@ -7,7 +7,7 @@ import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.adapters.redis_store import RedisStore, connect
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import Outgoing
 from stream_app.ports import Applied, ApplyStatus, Batch, Claim, CustomerWrite, Pending
 from tests.builders import a_snapshot

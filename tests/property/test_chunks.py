@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import Reason, SegmentChanged
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import Outgoing
 from tests.builders import (
     CHANGES,

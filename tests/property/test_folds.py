@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events import Erasure, ProfileUpdate, Rejected, decode_profile, decode_purchase
-from stream_app.core.features import (
+from stream_app.core.folds import (
     MAX_CATEGORIES,
     MICROS,
     CustomerState,

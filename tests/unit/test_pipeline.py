@@ -4,7 +4,8 @@ import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import Reason, RejectReason
-from stream_app.core.features import CustomerState, FeatureSet
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import dead_letter_of
 from stream_app.core.model import Models
 from stream_app.pipeline import Outcome, Pipeline, Session

@@ -12,7 +12,7 @@ import pytest
 from producers.simulate import ShopConfig, Simulation
 from stream_app.config import Settings
 from stream_app.contracts import Driver, Facts, Reason, SegmentChanged, SegmentRef, Source
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models
 from stream_app.core.transitions import Judge
 from tests.benchmarks.quality.inertia import Inertia

@@ -13,7 +13,7 @@ from producers.sources import Record
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import SegmentRef
 from stream_app.core.events import decode_purchase
-from stream_app.core.features import CustomerState, Order
+from stream_app.core.folds import CustomerState, Order
 from stream_app.core.model import Models
 from stream_app.demo.verify import History, Verification, histories, verify
 from stream_app.demo.watch import Link, Seen

@@ -14,7 +14,7 @@ from producers.sources import DAY_MS, Record
 from stream_app.bootstrap import limits_of
 from stream_app.config import Settings
 from stream_app.core.events import decode_purchase
-from stream_app.core.features import Order
+from stream_app.core.folds import Order
 from tests.benchmarks.quality import determinism, shops
 from tests.benchmarks.quality.baselines import Baselines
 from tests.benchmarks.quality.cost import Sizes, TrainerCost

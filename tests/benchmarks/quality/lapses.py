@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
-from stream_app.core.features import DAY_MS, CustomerState, Order, fold_order
+from stream_app.core.folds import DAY_MS, CustomerState, Order, fold_order
 from stream_app.core.model import SegmentModel
 from stream_app.pipeline import Chunk
 from tests.benchmarks.quality.population import Matrix, scaled, transform

@@ -11,7 +11,8 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stream_app.contracts import ModelSnapshot, Scaling
-from stream_app.core.features import CustomerState, FeatureSet
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import CustomerState
 
 Matrix = NDArray[np.float64]
 RESTARTS = 10

@@ -18,7 +18,7 @@ from stream_app.bootstrap import features_of, pipeline_of
 from stream_app.config import ClockMode, Settings
 from stream_app.contracts import ModelSnapshot, PopulationSample, SegmentChanged
 from stream_app.core.events import to_datetime
-from stream_app.core.features import CustomerState
+from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.training import Trainer
 from stream_app.pipeline import Chunk, Outcome, Session

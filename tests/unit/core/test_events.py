@@ -15,7 +15,7 @@ from stream_app.core.events import (
     to_datetime,
     to_ms,
 )
-from stream_app.core.features import Order
+from stream_app.core.folds import Order
 from tests.builders import FAR, LIMITS, START, ARecord, a_profile_record, a_record, day
 
 ITEM = {"sku": "1", "category": "tea", "quantity": 2, "unit_price": 1.5}

@@ -1,6 +1,7 @@
 import pytest
 
-from stream_app.core.features import FeatureSet, ProfileState
+from stream_app.core.features import FeatureSet
+from stream_app.core.folds import ProfileState
 from tests.builders import a_state, day
 
 

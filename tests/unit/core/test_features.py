@@ -3,12 +3,11 @@ import json
 import msgspec
 import pytest
 
-from stream_app.core.features import (
+from stream_app.core.features import OPTIONAL, FeatureSet
+from stream_app.core.folds import (
     MAX_CATEGORIES,
     MAX_CHANNELS,
-    OPTIONAL,
     CustomerState,
-    FeatureSet,
     ProfileState,
     fold_order,
     fold_profile,

@@ -2,7 +2,7 @@ import pytest
 
 from stream_app.contracts import Reason, SegmentChanged, SegmentRef
 from stream_app.core.events import to_ms
-from stream_app.core.features import CustomerState, fold_order
+from stream_app.core.folds import CustomerState, fold_order
 from stream_app.core.model import Models
 from stream_app.core.transitions import Judge, next_change
 from tests.builders import (

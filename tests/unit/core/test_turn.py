@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from stream_app.contracts import Reason, RejectReason, SegmentChanged
 from stream_app.core.events import Erasure, ProfileUpdate, Rejected, to_datetime
-from stream_app.core.features import CustomerState, ProfileState
+from stream_app.core.folds import CustomerState, ProfileState
 from stream_app.core.messages import Outgoing, dead_letter_of
 from stream_app.core.model import Models
 from stream_app.core.transitions import Judge, facts
