@@ -27,6 +27,8 @@ class TrainerCost(Observer):
 class Sizes(Observer):
     """Customers in each segment by its name at the time, week by week."""
 
+    places = True
+
     def __init__(self) -> None:
         self._sizes: Counter[int] = Counter()
         self._due = 0

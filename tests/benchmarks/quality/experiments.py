@@ -64,13 +64,13 @@ def jobs(seeds: Sequence[int], only: str | None, *, quick: bool) -> Iterator[Job
 
 Observers = dict[str, Callable[[], Observer]]
 MOVES: Observers = {"flapping": Flapping, "drivers": Drivers}
-REAL: Observers = MOVES | {
+REAL: Observers = {
     "inertia": Inertia,
     "baselines": Baselines,
     "bias": PurchasesOnly,
     "cost": TrainerCost,
-    "sizes": Sizes,
 }
+YEAR: Observers = REAL | MOVES | {"sizes": Sizes}
 
 
 def _replayed(
@@ -80,8 +80,8 @@ def _replayed(
     return asyncio.run(Replay(settings, chosen, data).run(records))
 
 
-def _real(data: str, job: Job) -> Findings:
-    return _replayed(data, Settings(seed=job.seed), _history(data, job), REAL, job)
+def _real(data: str, observers: Observers, job: Job) -> Findings:
+    return _replayed(data, Settings(seed=job.seed), _history(data, job), observers, job)
 
 
 def _history(data: str, job: Job) -> Iterable[Record]:
@@ -177,7 +177,9 @@ async def _frozen(data: str, settings: Settings, source: Iterable[Record]) -> Fi
     end = freeze + FROZEN_DAYS * DAY_MS
     replay = Replay(settings, data=data)
     await replay.run(r for r in records if r.at < freeze)
-    replay.learning, replay.observers = False, [lapses := Lapses()]
+    replay.learning = False
+    await replay.rescore()
+    replay.observers = [lapses := Lapses()]
     model = replay.models.current
     brute = BruteForce(deepcopy(replay.states()), model, replay.clock, settings.margin)
     rest = [r for r in records if freeze <= r.at < end]
@@ -192,9 +194,8 @@ async def _frozen(data: str, settings: Settings, source: Iterable[Record]) -> Fi
 
 
 EXPERIMENTS = {
-    "cdnow": Experiment(frozenset(REAL), partial(_real, "cdnow")),
-    "cdnow without margin": Experiment(frozenset({"flapping"}), partial(_no_margin, "cdnow")),
-    "complete-journey": Experiment(frozenset(REAL), partial(_real, "complete-journey")),
+    "cdnow": Experiment(frozenset(REAL), partial(_real, "cdnow", REAL)),
+    "complete-journey": Experiment(frozenset(YEAR), partial(_real, "complete-journey", YEAR)),
     "complete-journey without margin": Experiment(
         frozenset({"flapping"}), partial(_no_margin, "complete-journey")
     ),

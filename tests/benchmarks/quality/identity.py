@@ -49,6 +49,8 @@ class Fates(Observer):
     everything published of it: what it split or merged into counts as well.
     """
 
+    places = True
+
     def __init__(self, expected: Mapping[str, str], since: int, truth: Truth) -> None:
         self._expected, self._since, self._truth = expected, since, truth
         self._followed: dict[str, set[int]] = {}

@@ -30,6 +30,8 @@ class Lapse(NamedTuple):
 class Lapses(Observer):
     """Keeps the lapses that the pipeline publishes from ``begin`` on."""
 
+    places = True
+
     def __init__(self) -> None:
         self.found: list[Lapse] = []
 

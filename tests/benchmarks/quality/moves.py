@@ -63,6 +63,8 @@ def _is_back(before: SegmentChanged, move: SegmentChanged) -> bool:
 class Flapping(Observer):
     """The share of moves undone."""
 
+    places = True
+
     def __init__(self, bar: Bar | None = CALM) -> None:
         self._flaps, self._bar = Flaps(), bar
 
@@ -93,6 +95,8 @@ class Drivers(Observer):
     customer's state at that instant is still at hand: if no later record of the same chunk has
     changed it.
     """
+
+    places = True
 
     def __init__(self) -> None:
         self._checked: Counter[Reason] = Counter()

@@ -29,6 +29,8 @@ class Personas(Observer):
     0.95: elsewhere the features do not tell the personas apart.
     """
 
+    places = True
+
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
 
@@ -48,6 +50,8 @@ class Personas(Observer):
 
 class Optional(Observer):
     """Agreement, fit, and which features the distances are made of, at the end."""
+
+    places = True
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth

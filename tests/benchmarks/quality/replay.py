@@ -42,16 +42,24 @@ class Taken(NamedTuple):
 
 
 class Observer:
-    """Looks on while a history is replayed; the methods are called in the order given here."""
+    """Looks on while a history is replayed; the methods are called in the order given here.
+
+    ``places``: whether it looks at the segments customers are in, or at centres only.
+    """
+
+    places = False
 
     def moved(self, replay: "Replay", moves: Sequence[SegmentChanged], chunk: Chunk | None) -> None:
-        """Customers moved; ``chunk`` is None for swept lapses and for a new model."""
+        """Customers moved; ``chunk`` is None for swept lapses and for a new model.
+
+        Moves are only given if some observer looks at places.
+        """
 
     def sampled(self, replay: "Replay", sample: PopulationSample) -> None:
         """The trainer learned from a sample."""
 
     def published(self, replay: "Replay", snapshot: ModelSnapshot) -> None:
-        """A snapshot serves, and everybody was judged by it."""
+        """A snapshot serves; if anyone looks at places, everybody was judged by it."""
 
     def month(self, replay: "Replay") -> None:
         """A calendar month has ended in event time."""
@@ -70,7 +78,10 @@ class Cost:
 
 
 class Replay:
-    """One run. ``learning`` may be switched off on the way: the serving model then stays."""
+    """One run. ``learning`` may be switched off on the way: the serving model then stays.
+
+    Unless an observer looks at places, a new model judges customers only as they buy or lapse.
+    """
 
     def __init__(
         self, settings: Settings, observers: Sequence[Observer] = (), data: str = ""
@@ -160,13 +171,22 @@ class Replay:
         if snapshot:
             await self.serve(snapshot)
 
-    async def serve(self, snapshot: ModelSnapshot) -> None:
-        """Serve a snapshot from now on, and judge everybody by it."""
-        self.snapshot = snapshot
-        self.models.add(SegmentModel(snapshot, self.features, self.settings.margin))
+    async def rescore(self) -> None:
+        """Judge everybody by the serving model."""
         _, outcome = await self.pipeline.rescore(self.session, 0, EVERYBODY, self.clock)
         if outcome:
             await self._done(outcome)
+
+    @property
+    def _places(self) -> bool:
+        return any(observer.places for observer in self.observers)
+
+    async def serve(self, snapshot: ModelSnapshot) -> None:
+        """Serve a snapshot from now on."""
+        self.snapshot = snapshot
+        self.models.add(SegmentModel(snapshot, self.features, self.settings.margin))
+        if self._places:
+            await self.rescore()
         for observer in self.observers:
             observer.published(self, snapshot)
 
@@ -174,14 +194,11 @@ class Replay:
         if not outcome.ok or outcome.counts["dead"]:
             raise RuntimeError(f"{self.data}: a chunk was refused: {outcome}")
         await self.store.trim(0, [pending.id for pending in outcome.outbox])
-        if not self.observers:
-            return
-        topic = self.settings.topic_changes
-        messages = (pending.message for pending in outcome.outbox)
+        messages = [pending.message for pending in outcome.outbox] if self._places else []
         moves = [
             SegmentChanged.model_validate_json(message.value)
             for message in messages
-            if message.topic == topic and message.value
+            if message.topic == self.settings.topic_changes and message.value
         ]
         for observer in self.observers:
             observer.moved(self, moves, chunk)

@@ -22,8 +22,9 @@ Histories are replayed through the real pipeline, the store in memory and the tr
 in one process: one partition, event time, 128 records at a time. After each such portion the due
 lapses happen, one stored customer for every ten events is sampled for the trainer (the default
 share; the floor per second does not apply), and a new snapshot serves at once: everybody is judged
-by it before the next portion. Settings are the defaults unless said otherwise. The seed is that of
-sampling, of clustering and of the simulator.
+by it before the next portion, except where only centres are measured (cdnow, the abrupt change, the
+stationary shops), which depend on nobody's segment. Settings are the defaults unless said
+otherwise. The seed is that of sampling, of clustering and of the simulator.
 
 Reproduce with `make quality`; single rows with `make quality ARGS="--only inertia --seeds 2"`.
 Every value of every seed is in [quality.json](quality.json).
