@@ -5,10 +5,10 @@ STAMP := .venv/.installed
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench quality clean
+.PHONY: help install demo test test-kafka lint bench quality clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  Options of a command go in ARGS, as in: make test ARGS="-k topics"'
 
 install: $(STAMP)  ## set up .venv with everything
@@ -18,6 +18,9 @@ demo: $(STAMP)  ## run the whole system on this machine
 
 test: $(STAMP)  ## run all tests
 	@$(BIN)/pytest $(ARGS)
+
+test-kafka: $(STAMP)  ## run the tests that need a broker on Apache Kafka (Java 17, Maven)
+	@$(BIN)/python -m tests.kafka $(ARGS)
 
 lint: $(STAMP)  ## check style, format and types
 	@$(BIN)/ruff check .

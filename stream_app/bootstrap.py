@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import faust
+from aiokafka.errors import InvalidSessionTimeoutError
 
+from stream_app.adapters.kafka_group import REFUSALS
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
 from stream_app.adapters.metrics import Metrics
@@ -19,11 +21,13 @@ from stream_app.adapters.redis_store import RedisStore, connect
 from stream_app.config import ClockMode, ConfigError, Settings
 from stream_app.core.events import Limits, to_ms
 from stream_app.core.features import FeatureSet
+from stream_app.core.flood import FloodError
 from stream_app.core.model import Models
 from stream_app.core.turn import Rules
 from stream_app.pipeline import Pipeline
 from stream_app.ports import PartitionStore, StoreLostError, StoreUnavailableError
 
+EXIT_FLOOD = 65
 EXIT_SOFTWARE = 70
 EXIT_CONFIG = 78
 
@@ -126,7 +130,21 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
     app = ChunkApp(group, broker=hosts, **tuning)
     app.source = source
     app.chunk_records = settings.chunk_records
+    app.failed = lambda error: give_up(group, _refusal(error, settings, group))
     return app
+
+
+def _refusal(error: Exception, settings: Settings, group: str) -> Exception:
+    """Say what to do where Kafka will never let this process into its group."""
+    if isinstance(error, InvalidSessionTimeoutError):
+        return ConfigError(
+            f"SEGMENTER_SESSION_TIMEOUT is {settings.session_timeout:g}, and the broker does not "
+            "allow it: its limits are group.min.session.timeout.ms (6 seconds unless changed) and "
+            "group.max.session.timeout.ms"
+        )
+    if isinstance(error, REFUSALS):
+        return ConfigError(f"Kafka does not let this process into the group {group}: {error!r}")
+    return error
 
 
 def run_app(app: ChunkApp, metrics: Metrics, settings: Settings) -> NoReturn:
@@ -152,8 +170,9 @@ def owner_name() -> str:
 
 def give_up(process: str, error: BaseException) -> NoReturn:
     """Say why and leave at once; a supervisor restarts what can be restarted."""
-    code = EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_SOFTWARE
-    if not isinstance(error, ConfigError | StoreLostError | TimeoutError):
+    codes: dict[type[BaseException], int] = {ConfigError: EXIT_CONFIG, FloodError: EXIT_FLOOD}
+    code = codes.get(type(error), EXIT_SOFTWARE)
+    if not isinstance(error, ConfigError | FloodError | StoreLostError | TimeoutError):
         traceback.print_exception(error)
     sys.stderr.write(f"segmenter {process}: {type(error).__name__}: {error}\n")
     sys.stderr.flush()

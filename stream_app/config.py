@@ -91,6 +91,13 @@ class Settings(BaseSettings):
     oldest_event: date = Field(
         date(1990, 1, 1), description="Earlier events are dead letters (date)"
     )
+    dead_letter_limit: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A worker halts when more than this part of its last 1,000 records are dead "
+        "letters; 1: never",
+    )
     base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
         "USD", description="Every amount is converted to this currency"
     )
@@ -122,6 +129,11 @@ class Settings(BaseSettings):
     sample_share: float = Field(
         0.1, ge=0, le=10, description="Population vectors sent to the trainer for each event"
     )
+    sample_daily: float = Field(
+        100.0,
+        ge=0,
+        description="Population vectors sent per day of event time at least, per partition",
+    )
     sample_floor: float = Field(
         5.0, ge=0, description="Population vectors sent per second at least, per partition"
     )
@@ -132,6 +144,9 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Limits beyond which learning freezes, as speed=8,moved=0.6,smallest=0.005,"
         "largest=0.8,ratio=2,calm=2000 (the defaults)",
+    )
+    crash_at: str = Field(
+        "", description="For tests: kill the process at a step, as before:apply:5 or after:trim:1"
     )
     thaw: bool = Field(False, description="Accept the first model beyond the drift limits")
     seed: int = Field(42, description="Seed of clustering and sampling")

@@ -12,6 +12,7 @@ from typing import Any
 
 from stream_app.adapters.metrics import Metrics
 from stream_app.contracts import PopulationSample
+from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
 from stream_app.ports import Pending, StoreLostError
@@ -21,9 +22,11 @@ logger = logging.getLogger(__name__)
 IDLE_S = 0.05
 QUEUED_CHUNKS = 32
 RECLAIM_S = 0.5
+HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
 RESCORE_CUSTOMERS = 128
-SAMPLE_CUSTOMERS = 64
+SAMPLE_CUSTOMERS = 256
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,23 @@ class LaneSettings:
     """Rates of the work between chunks, per partition, and the most records in one write."""
 
     sample_share: float
+    sample_daily: float
     sample_floor: float
     rescore_per_second: float
     chunk_records: int = 512
 
+    def samples(self, records: int, before: int, after: int) -> float:
+        """Count the vectors due for so many records that moved the event clock (ms), if it ran."""
+        days = (after - before) / DAY_MS if before else 0.0
+        return max(self.sample_share * records, self.sample_daily * days)
+
 
 @dataclass(frozen=True, slots=True)
 class LaneServices:
-    """What a lane uses. ``publish`` returns when all messages are acknowledged."""
+    """What a lane uses. ``publish`` returns when all messages are acknowledged.
+
+    ``flood`` is shared by the lanes of a worker; ``halt`` is told when it is beyond its limit.
+    """
 
     pipeline: Pipeline
     metrics: Metrics
@@ -47,6 +59,8 @@ class LaneServices:
     publish: Callable[[list[Outgoing]], Awaitable[None]]
     publish_sample: Callable[[PopulationSample], Coroutine[Any, Any, None]]
     wall: Callable[[], int]
+    flood: FloodGuard
+    halt: Callable[[FloodError], Awaitable[None]]
 
 
 class Lane:
@@ -146,6 +160,8 @@ class Lane:
         return chunk
 
     async def _chunk(self, chunk: Chunk) -> None:
+        if self._services.flood.flooded:
+            return
         if chunk.topic not in self.session.positions:
             self.begin(chunk.topic, chunk.base)
         expected = self.session.positions[chunk.topic]
@@ -157,8 +173,9 @@ class Lane:
         self._rewound.pop(chunk.topic, None)
         part = chunk.since(expected)
         wall = self._services.wall()
+        before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        self._samples += self._settings.sample_share * len(part.records)
+        self._samples += self._settings.samples(len(part.records), before, self.session.clock)
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)
@@ -185,6 +202,17 @@ class Lane:
                 segment = int(name.removeprefix("segment:"))
                 self._sizes[segment] = self._sizes.get(segment, 0) + change
         await self._publish(list(outcome.outbox), chunk)
+        if chunk:
+            await self._guard(outcome, chunk)
+
+    async def _guard(self, outcome: Outcome, chunk: Chunk) -> None:
+        """Halt the worker on a flood of dead letters, once those that are written are out."""
+        flood = self._services.flood
+        if flood.take(chunk.topic, self.partition, chunk.records, outcome.rejected):
+            if self._publishing:
+                await asyncio.wait({self._publishing}, timeout=HALT_S)
+            await self._services.halt(flood.error())
+            raise flood.error()
 
     async def _reclaim(self, outcome: Outcome) -> None:
         """Somebody else wrote: wait to be released; still the owner by then, claim again."""

@@ -42,12 +42,16 @@ LAPSES_A_TURN = 256
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one write did: the store's answer, what is to be published, counts for the metrics."""
+    """What one write did: the store's answer, what is to be published, counts for the metrics.
+
+    ``rejected``: the records that became dead letters, by offset.
+    """
 
     applied: Applied
     outbox: Sequence[Pending]
     counts: Counter[str]
     moves: Counter[Reason]
+    rejected: dict[int, Rejected]
 
     @property
     def ok(self) -> bool:
@@ -83,8 +87,7 @@ class Pipeline:
 
         Records the core cannot handle become dead letters; the rest of the chunk is applied.
         """
-        decode = self._decoders[chunk.topic]
-        events = [decode(record, self._limits, wall) for record in chunk.records]
+        events = self._decode(chunk, wall)
         while True:
             states = await self._states(session, _customers(events))
             turn = self._turn(session, chunk.topic, states, wall)
@@ -155,6 +158,10 @@ class Pipeline:
         position = session.positions.get(self._purchases, 0)
         return await self._write(session, turn, self._purchases, position, position)
 
+    def _decode(self, chunk: Chunk, wall: int) -> list[Event]:
+        decode = self._decoders[chunk.topic]
+        return [decode(record, self._limits, wall) for record in chunk.records]
+
     async def _states(
         self, session: Session, customers: Iterable[str]
     ) -> dict[str, CustomerState | None]:
@@ -198,7 +205,7 @@ class Pipeline:
             counts=dict(turn.counts),
         )
         applied = await self.store.apply(session.partition, session.epoch, batch)
-        outcome = Outcome(applied, batch.outbox, turn.counts, turn.moves)
+        outcome = Outcome(applied, batch.outbox, turn.counts, turn.moves, turn.rejected)
         if outcome.ok:
             session.positions[topic] = following
             session.clock = turn.clock

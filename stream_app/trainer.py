@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from faust.types import TP, StreamT
 from pydantic import ValidationError
 
+from stream_app import crash
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.metrics import Metrics
@@ -104,6 +105,8 @@ class TrainerProcess:
         topic = self.app.topic(settings.topic_vectors, key_serializer="raw", value_serializer="raw")
         self.app.agent(topic, name="learn")(self._learn)
         self.app.on_before_shutdown.connect(self._stop)
+        steps = {"checkpoint": (self._store, "save_model"), "publish": (self._publisher, "publish")}
+        crash.arm(settings.crash_at, steps)
 
     async def _learn(self, stream: StreamT[Chunk]) -> None:
         async for chunk in stream:

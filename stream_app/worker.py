@@ -6,9 +6,11 @@ from typing import Any, NoReturn, cast
 
 from faust.types import TP, StreamT
 
+from stream_app import crash
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer
+from stream_app.adapters.letter_marks import letter_marks, refuse_halted
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore
 from stream_app.adapters.redis_store import RedisStore
@@ -21,9 +23,10 @@ from stream_app.bootstrap import (
     run_app,
     store_of,
 )
-from stream_app.config import Settings
+from stream_app.config import ConfigError, Settings
 from stream_app.contracts import PopulationSample
 from stream_app.core.features import FeatureSet
+from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel, SnapshotError
 from stream_app.lane import Lane, LaneServices, LaneSettings
@@ -38,6 +41,7 @@ REFRESH_S = 0.25
 def run(settings: Settings) -> NoReturn:
     """Run one worker until it is stopped by a signal."""
     asyncio.run(prepare(settings))
+    asyncio.run(refuse_halted(settings))
     worker = Worker(settings)
     run_app(worker.app, worker.metrics, settings)
 
@@ -69,10 +73,28 @@ class Worker:
         self._publisher = KafkaPublisher(settings)
         self._pipeline = pipeline_of(settings, self._store, self.models)
         self._owner = owner_name()
+        self._flood = FloodGuard(settings.dead_letter_limit)
         topics = (settings.topic_purchases, settings.topic_profiles)
         self.lanes = Lanes(self._lane, topics, lambda error: give_up("worker", error))
         self.app: ChunkApp = faust_app(settings, settings.group, self.lanes)
         self._connect(topics)
+        self._arm()
+
+    def _arm(self) -> None:
+        store = self._redis
+        steps: dict[str, crash.Place] = {
+            "decode": (self._pipeline, "_decode"),
+            "read": (store, "load"),
+            "apply": (store, "apply"),
+            "publish": (self._publisher, "publish"),
+            "trim": (store, "trim"),
+            "commit": (ChunkConsumer, "_commit"),
+            "claim": (store, "claim"),
+            "release": (self.lanes, "release"),
+            "refresh": (store, "load_model"),
+            "sweep": (store, "due"),
+        }
+        crash.arm(self.settings.crash_at, steps)
 
     def _connect(self, topics: tuple[str, ...]) -> None:
         source = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
@@ -113,16 +135,32 @@ class Worker:
             publish=self._publisher.publish,
             publish_sample=self._publish_sample,
             wall=wall_ms,
+            flood=self._flood,
+            halt=self._halt,
         )
         return Lane(
             partition,
             services,
-            LaneSettings(s.sample_share, s.sample_floor, s.rescore_per_second, s.chunk_records),
+            LaneSettings(
+                s.sample_share,
+                s.sample_daily,
+                s.sample_floor,
+                s.rescore_per_second,
+                s.chunk_records,
+            ),
         )
 
     async def _claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:
         claim = await self._store.claim(partition, self._owner)
         return Session.of(partition, claim), claim.pending
+
+    async def _halt(self, error: FloodError) -> None:
+        """Keep workers from starting until a person has looked, whatever restarts them."""
+        try:
+            async with letter_marks(self.settings) as marks:
+                await marks.halt(str(error))
+        except ConfigError as failure:
+            logger.warning("a restarted worker will read on: %s", failure)
 
     async def _rewind(self, topic: str, partition: int, offset: int) -> None:
         await self.app.consumer.seek_wait({TP(topic, partition): offset})

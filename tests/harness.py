@@ -1,15 +1,16 @@
-"""Runs real workers and trainers against the embedded broker and store."""
+"""Runs real workers and trainers against a real broker and store."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.structs import TopicPartition
 
 from producers.simulate import ShopConfig, Simulation
+from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Queries
 from stream_app.adapters.redis_store import RedisStore
 from stream_app.bootstrap import features_of, store_of
@@ -20,6 +21,7 @@ from stream_app.demo.view import Progress
 
 DEADLINE_S = 60.0
 STEP_S = 0.05
+KAFKA_BROKERS = int(os.environ.get("TEST_KAFKA_BROKERS", "0"))  # 0: the embedded broker
 MARCH_2025 = 1_740_787_200_000
 
 
@@ -33,8 +35,9 @@ def small_settings(broker: str, redis_url: str, name: str, **values: object) -> 
             "redis_url": redis_url,
             "namespace": name[:32],
             "group": name,
-            "idempotence": False,
-            "session_timeout": 4.0,
+            "idempotence": KAFKA_BROKERS > 0,
+            "replication": max(1, KAFKA_BROKERS),
+            "session_timeout": 6.0 if KAFKA_BROKERS else 4.0,
             "rebalance_timeout": 2.0,
             "clock": ClockMode.EVENT,
             "warmup_customers": 100,
@@ -76,6 +79,16 @@ async def asking(settings: Settings) -> AsyncIterator[tuple[Queries, RedisStore]
         await store.close()
 
 
+async def owners(settings: Settings) -> set[str]:
+    """Processes that claimed a partition last, as ``pid-…``."""
+    async with asking(settings) as (_, store):
+        return {
+            owner.split("-", 1)[1]
+            for p in range(settings.partitions)
+            if "-" in (owner := await store.owner(p))
+        }
+
+
 async def read_topic(settings: Settings, topic: str, count: int) -> list[ConsumerRecord]:
     """Read a topic from its beginning until ``count`` records are there."""
     consumer = AIOKafkaConsumer(
@@ -84,8 +97,7 @@ async def read_topic(settings: Settings, topic: str, count: int) -> list[Consume
     await consumer.start()
     found: list[ConsumerRecord] = []
     try:
-        await consumer.topics()
-        consumer.assign([TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)])
+        consumer.assign(await partitions_of(consumer, topic))
         deadline = time.monotonic() + DEADLINE_S
         while len(found) < count and time.monotonic() < deadline:
             for records in (await consumer.getmany(timeout_ms=200)).values():

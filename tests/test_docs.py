@@ -166,9 +166,9 @@ def test_the_options_of_the_demo_exist() -> None:
 
 def test_every_make_target_mentioned_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
 
-    wanted = mentioned(r"(?:^|\n|`)make ([a-z]+)")
+    wanted = mentioned(r"(?:^|\n|`)make ([a-z-]+)")
     assert {"demo", "test"} <= wanted <= targets
 
 
@@ -185,8 +185,10 @@ def test_every_exit_code_is_explained() -> None:
         0,
         ask.EXIT_UNKNOWN,
         bootstrap.EXIT_CONFIG,
+        bootstrap.EXIT_FLOOD,
         bootstrap.EXIT_SOFTWARE,
         cli.EXIT_CONFIG,
+        cli.EXIT_FLOOD,
         EXIT_UNVERIFIED,
         terminal.FAILED,
         terminal.STOPPED,

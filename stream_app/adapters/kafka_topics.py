@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.structs import TopicPartition
 
 from stream_app.config import Settings
 
@@ -45,6 +47,15 @@ async def ensure_topics(settings: Settings) -> None:
         ) from None
     finally:
         await admin.close()
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """List a topic's partitions, none where there is no such topic.
+
+    Asks Kafka: of a topic that a consumer does not read yet, the consumer itself knows nothing.
+    """
+    metadata = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+    return [TopicPartition(topic, p) for p in sorted(metadata.partitions_for_topic(topic) or ())]
 
 
 async def _ensure(admin: AIOKafkaAdminClient, settings: Settings) -> None:

@@ -7,24 +7,26 @@ fetcher's positions, so that the consumer of chunks can see a gap and ask for a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from stream_app.adapters.kafka_group import heed_errors
 from stream_app.pipeline import Chunk
 
 SCHEME = "segkafka"
 FETCH_WAIT_MS = 50
 BUFFER_WAIT_S = 0.05
+REJOIN_WAIT_S = 1.0
 CREATE_TIME = 0
 
 
@@ -45,10 +47,14 @@ class PositionSource(Protocol):
 
 
 class ChunkApp(faust.App):
-    """A Faust app that reads chunks; ``source`` and ``chunk_records`` are set before it starts."""
+    """A Faust app that reads chunks; these are set before it starts.
+
+    ``failed``: called when this process can't be in its group any more.
+    """
 
     source: PositionSource
     chunk_records: int
+    failed: Callable[[KafkaError], None]
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -58,6 +64,13 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         """Set up; called by the base class."""
         super().__post_init__()
         self._delivered: dict[TP, int] = {}
+
+    @faust.Service.task
+    async def _heed_group_errors(self) -> None:
+        while not self.should_stop:
+            await self.sleep(REJOIN_WAIT_S)
+            if self._consumer is not None:
+                heed_errors(self._consumer, cast("ChunkApp", self.app).failed)
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)

@@ -7,14 +7,17 @@ import typer
 from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.adapters.kafka_topics import TopicError
 from stream_app.cli.ask import changes, customer, segments
+from stream_app.cli.dead_letters import dead_letters
 from stream_app.cli.demo import demo
 from stream_app.cli.model import model
 from stream_app.cli.produce import replay, simulate
 from stream_app.cli.run import check_config, trainer, worker
 from stream_app.cli.schema import schema
 from stream_app.config import ConfigError
+from stream_app.core.flood import FloodError
 from stream_app.demo.run import StalledError
 
+EXIT_FLOOD = 65
 EXIT_SOFTWARE = 70
 EXIT_CONFIG = 78
 
@@ -34,6 +37,7 @@ app.command()(segments)
 app.command()(customer)
 app.command()(changes)
 app.add_typer(model, name="model")
+app.add_typer(dead_letters, name="dead-letters")
 app.command()(check_config)
 app.command()(schema)
 
@@ -42,6 +46,9 @@ def main() -> None:
     """Run the command line; a user's mistake ends in one sentence, not in a traceback."""
     try:
         app()
+    except FloodError as error:
+        sys.stderr.write(f"segmenter: {error}\n")
+        raise SystemExit(EXIT_FLOOD) from None
     except (ConfigError, TopicError, MissingServiceError, ServiceError, StalledError) as error:
         sys.stderr.write(f"segmenter: {error}\n")
         code = EXIT_SOFTWARE if isinstance(error, StalledError) else EXIT_CONFIG

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_app.adapters.clock import wall_ms
+from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Card, Overview, Queries
 from stream_app.bootstrap import features_of, store_of
 from stream_app.config import ClockMode, ConfigError, Settings, load
@@ -177,8 +178,7 @@ async def _changes(settings: Settings, last: int, *, follow: bool, as_json: bool
     await consumer.start()
     try:
         topic = settings.topic_changes
-        await consumer.topics()
-        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+        partitions = await partitions_of(consumer, topic)
         consumer.assign(partitions)
         for change in await _latest(consumer, partitions, last):
             _print(change, as_json=as_json)
@@ -201,11 +201,15 @@ async def _latest(
     for partition, end in ends.items():
         consumer.seek(partition, max(begins[partition], end - count))
     found: list[SegmentChanged] = []
-    while batch := await consumer.getmany(timeout_ms=FETCH_MS):
+    while (batch := await consumer.getmany(timeout_ms=FETCH_MS)) or await _behind(consumer, ends):
         values = [record.value for records in batch.values() for record in records]
         found += [SegmentChanged.model_validate_json(v) for v in values if v is not None]
     found.sort(key=lambda change: change.emitted_at)
     return found[len(found) - count :] if count < len(found) else found
+
+
+async def _behind(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    return any([await consumer.position(place) < end for place, end in ends.items()])
 
 
 def _print(change: SegmentChanged, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Batch clustering: robust scaling, k-means with restarts, and how many segments are useful.
+"""Batch clustering: robust scaling, k-means with restarts, and how well groups are apart.
 
 Matrices are (n customers, d features); "points" are scaled coordinates without a unit.
 Everything runs on one thread: sums in a fixed order make results reproducible to the bit.
@@ -21,12 +21,11 @@ from stream_app.core.model import Matrix
 
 Labels = NDArray[np.int64]
 
-FEWEST, USEFUL, MOST = 3, 6, 8
+FEWEST, MOST = 3, 8
 RESTARTS = 10
 LEAST_IQR = 0.675
 CONSTANT = 1e-6
 DECIMALS = 4
-CLEAR_STRUCTURE = 0.5
 MEDIAN_SHIFT = 1.0
 SCALE_FACTOR = 1.35
 
@@ -131,31 +130,3 @@ def silhouettes(points: Matrix, seed: int) -> dict[int, float]:
 def _silhouette(points: Matrix, centres: Matrix) -> float:
     with _controller().limit(limits=1):
         return round(float(silhouette_score(points, nearest(points, centres))), 4)
-
-
-def useful_k(curve: dict[int, float], present: int = 0) -> int:
-    """Choose the number of segments from a silhouette curve; 3 where there is none.
-
-    Where groups are well apart (best silhouette ≥ 0.5, "reasonable structure" to Kaufman and
-    Rousseeuw 1990) the curve decides: the largest k within 0.02 of the best. Purchase behaviour
-    is mostly a continuum, though: the curve is low and falls from the start, so its maximum says
-    only that few segments are easier to tell apart than many. Then usefulness decides: of all k
-    that keep 70 % of the best the one nearest to 6, about as many groups as a team treats apart.
-    A ``present`` k stays while it is within 0.04, or keeps 60 %.
-
-    >>> useful_k({3: 0.61, 4: 0.74, 5: 0.66, 6: 0.58})
-    4
-    >>> useful_k({3: 0.33, 4: 0.26, 5: 0.25, 6: 0.24, 7: 0.21, 8: 0.20})
-    6
-    >>> useful_k({3: 0.33, 4: 0.26, 5: 0.25, 6: 0.24, 7: 0.21, 8: 0.20}, present=8)
-    8
-    """
-    best = max(curve.values(), default=0.0)
-    clear = best >= CLEAR_STRUCTURE
-    floor, stay = (best - 0.02, best - 0.04) if clear else (best * 0.7, best * 0.6)
-    if curve.get(present, -1.0) >= stay:
-        return present
-    good = [k for k, value in curve.items() if value >= floor]
-    if clear:
-        return max(good)
-    return min(good, key=lambda k: (abs(k - USEFUL), -k), default=FEWEST)

@@ -4,7 +4,7 @@ Clusters are compared by the customers they share, after the MONIC framework (Sp
 2006): centres may move a long way while the people in a segment stay the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +28,22 @@ class Traced(NamedTuple):
     next_id: int
 
 
-def trace(old: Labels, new: Labels, ids: Sequence[int], clusters: int, next_id: int) -> Traced:
+def trace(
+    old: Labels,
+    new: Labels,
+    ids: Sequence[int],
+    clusters: int,
+    next_id: int,
+    faded: Collection[int] = (),
+) -> Traced:
     """Follow segments from old to new clusters of the same customers.
 
     ``old`` and ``new`` are labels of shape (n,); ``old`` indexes ``ids``, ``new`` runs below
     ``clusters``. A new cluster keeps the id of the old segment it is matched with one to one if
     they share at least half of their mean size (Dice ≥ 0.5); others get ids from ``next_id`` on.
     The fates name every old and every new id exactly once: ``merged`` if over half of the
-    customers of a vanished segment went to one cluster, ``split`` if over half of the customers
+    customers of a vanished segment went to one cluster (one that ``faded`` before only left a
+    remainder, so it died), ``split`` if over half of the customers
     of a born cluster come from one segment, else ``kept``, ``died`` or ``born``.
     """
     overlap = np.zeros((len(ids), clusters))
@@ -44,7 +52,8 @@ def trace(old: Labels, new: Labels, ids: Sequence[int], clusters: int, next_id: 
     born = [j for j in range(clusters) if j not in matched]
     fresh = dict(zip(born, range(next_id, next_id + len(born)), strict=True))
     new_ids = [fresh[j] if j in fresh else ids[matched[j]] for j in range(clusters)]
-    links = [(i, j) for j, i in matched.items()] + _successions(overlap, matched)
+    merging = [i for i, segment in enumerate(ids) if segment not in faded]
+    links = [(i, j) for j, i in matched.items()] + _successions(overlap, matched, merging)
     return Traced(new_ids, _fates(links, ids, new_ids), next_id + len(born))
 
 
@@ -67,14 +76,16 @@ def _match(overlap: Matrix) -> dict[int, int]:
     return {int(j): int(i) for i, j in pairs if dice[i, j] >= SAME}
 
 
-def _successions(overlap: Matrix, matched: dict[int, int]) -> list[tuple[int, int]]:
+def _successions(
+    overlap: Matrix, matched: dict[int, int], merging: Collection[int]
+) -> list[tuple[int, int]]:
     """Links old to new where most customers of an unmatched cluster are found on the other side."""
-    kept = set(matched.values())
+    gone = set(merging) - set(matched.values())
     of_old = overlap / np.maximum(overlap.sum(axis=1, keepdims=True), 1)
     of_new = overlap / np.maximum(overlap.sum(axis=0, keepdims=True), 1)
-    gone = [(i, j) for i, j in np.argwhere(of_old > MAJORITY).tolist() if i not in kept]
+    went = [(i, j) for i, j in np.argwhere(of_old > MAJORITY).tolist() if i in gone]
     come = [(i, j) for i, j in np.argwhere(of_new > MAJORITY).tolist() if j not in matched]
-    return gone + come
+    return went + come
 
 
 def _fates(

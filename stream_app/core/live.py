@@ -1,18 +1,20 @@
 """The model in training: scaling, online centres and the identity of each segment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 import numpy as np
 
 from stream_app.contracts import ModelSnapshot, Scaling
 from stream_app.core import clustering, identity, stability
+from stream_app.core.clustering import Labels
 from stream_app.core.drift import Centres
 from stream_app.core.model import Matrix, coordinates
 from stream_app.core.online import OnlineKMeans
 from stream_app.core.training_config import TrainingConfig
 
 EXACT = 1e-9
+FADED = 0.5
 
 Change = Literal["drift", "reseed"]
 
@@ -44,7 +46,11 @@ class LiveModel:
         self.fates = identity.replaced((), self.ids)
         self.ratio: float | None = None
         self.choice = stability.Choice({}, {})
-        self._learned = 0
+        self._k = config.k or len(self.ids)
+        self._learned = self._chosen = 0
+        self._choose_at = config.choose_every
+        self._doubted = False
+        self._peaks: dict[int, float] = {}
         self.published = self.current
 
     @classmethod
@@ -58,6 +64,7 @@ class LiveModel:
         centres = clustering.kmeans(points, config.k or choice.best(), config.seed)
         online = OnlineKMeans(centres, clustering.sizes(points, centres), config.half_life)
         live = cls(config, scaling, online, range(first_id, first_id + len(centres)))
+        live._rise(_shares(clustering.nearest(points, centres), live.ids))
         live.choice = choice
         return live
 
@@ -69,6 +76,7 @@ class LiveModel:
         live = cls(config, snapshot.scaling, online, [s.id for s in snapshot.segments])
         live.next_id, live.ratio = facts.next_segment_id, facts.inertia_ratio
         live.choice = stability.Choice(facts.silhouette, facts.stability)
+        live._rise({segment.id: segment.share for segment in snapshot.segments})
         live.mark_published()
         return live
 
@@ -124,11 +132,17 @@ class LiveModel:
         """
         rescaled = self._rescale(transformed)
         points, config = coordinates(transformed, self.scaling), self._config
+        if self._learned >= self._choose_at:
+            self._choose_at *= 2
+            self._choose(points)
         fresh = clustering.kmeans(points, len(self.ids), config.seed)
         refined = clustering.refine(points, self.centres)
         self.ratio = _ratio(points, self.centres, fresh)
-        worse = _ratio(points, refined, fresh) > config.guard_ratio
-        if worse or self._is_unfit(points, fresh):
+        worse = _ratio(points, refined, fresh)
+        doubted, self._doubted = self._doubted, worse > config.guard_ratio
+        sure = worse > config.reseed_ratio or (doubted and self._doubted)
+        if sure or self._is_unfit(points, fresh):
+            self._doubted = False
             return self._reseed(points, fresh)
         return self._adopt(points, refined) if rescaled else self.follow(transformed)
 
@@ -150,16 +164,22 @@ class LiveModel:
         """Tell whether another k is set, or a segment dies out that the batch would revive."""
         least = self._config.dying * len(points) / len(self.ids)
         now, then = (clustering.sizes(points, c).min() for c in (self.centres, batch))
-        wanted = min(self._config.k or len(self.ids), clustering.distinct(points))
+        wanted = min(self._k, clustering.distinct(points))
         return bool(now < least <= then) or wanted != len(self.ids)
+
+    def _choose(self, points: Matrix) -> None:
+        """Choose the number of segments anew, if it is ours to choose."""
+        if not self._config.k:
+            self.choice, self._chosen = stability.judge(points, self._config.seed), self._learned
+            self._k = self.choice.best(len(self.ids))
 
     def _reseed(self, points: Matrix, batch: Matrix) -> Change:
         """Take over batch centres; how many is chosen anew where enough was learned since."""
-        config, k = self._config, self._config.k or len(self.ids)
-        if not config.k and self._learned >= config.choose_every:
-            self.choice, self._learned = stability.judge(points, config.seed), 0
-            k = self.choice.best(len(self.ids))
-        self._adopt(points, batch if k == len(batch) else clustering.kmeans(points, k, config.seed))
+        config = self._config
+        if self._learned - self._chosen >= config.choose_every:
+            self._choose(points)
+        same = self._k == len(batch)
+        self._adopt(points, batch if same else clustering.kmeans(points, self._k, config.seed))
         return "reseed"
 
     def _adopt(self, points: Matrix, centres: Matrix) -> Change:
@@ -168,12 +188,25 @@ class LiveModel:
         new = clustering.nearest(points, centres)
         ids = self.published.ids
         self.ids, self.fates, self.next_id = identity.trace(
-            old, new, ids, len(centres), self.next_id
+            old, new, ids, len(centres), self.next_id, self._faded(_shares(old, ids))
         )
+        self._rise(_shares(new, self.ids))
         self._online = OnlineKMeans(
             centres, clustering.sizes(points, centres), self._config.half_life
         )
         return "drift" if all(fate.kind == "kept" for fate in self.fates) else "reseed"
+
+    def _faded(self, shares: Mapping[int, float]) -> list[int]:
+        """Segments with less than half of the share they once had."""
+        return [i for i, share in shares.items() if share < FADED * self._peaks.get(i, 0.0)]
+
+    def _rise(self, shares: Mapping[int, float]) -> None:
+        self._peaks = {i: max(share, self._peaks.get(i, 0.0)) for i, share in shares.items()}
+
+
+def _shares(labels: Labels, ids: Sequence[int]) -> dict[int, float]:
+    counts = np.bincount(labels, minlength=len(ids)) / len(labels)
+    return dict(zip(ids, counts.tolist(), strict=True))
 
 
 def _ratio(points: Matrix, centres: Matrix, reference: Matrix) -> float:

@@ -72,10 +72,14 @@ def dead_letter_message(
 
 
 def dead_letter_of(headers: Sequence[tuple[str, bytes | None]]) -> DeadLetter:
-    """Read the facts of a dead letter back from its headers; ValidationError if they are not."""
+    """Read the facts of a dead letter back from its headers; ValidationError if they are not.
+
+    Ours are the last ones: what a sender called ``dlq-…`` comes before them.
+    """
+    first = max((i for i, (name, _) in enumerate(headers) if name == "dlq-reason"), default=0)
     facts = {
         name.removeprefix("dlq-").replace("-", "_"): (value or b"").decode()
-        for name, value in headers
+        for name, value in headers[first:]
         if name.startswith("dlq-")
     }
     facts.pop("truncated", None)

@@ -21,8 +21,7 @@ from stream_app.core import identity
 from stream_app.core.drift import DAY_S
 from stream_app.core.features import FeatureSet
 from stream_app.core.live import LiveModel
-from stream_app.core.model import coordinates
-from stream_app.core.population import Present, Sighting
+from stream_app.core.model import Matrix, coordinates
 from stream_app.core.portrait import Sight, portray, renames
 from stream_app.core.reservoir import Reservoir
 from stream_app.core.review import Review
@@ -72,8 +71,7 @@ class Trainer:
         self._recency, self._tenure = map(features.names.index, ("recency_days", "tenure_days"))
         self._names = dict(names or {})
         self._seen: set[str] = set()
-        self._reservoir, self._present = Reservoir(config.window), Present(features)
-        self._populations: dict[int, int] = {}
+        self._reservoir = Reservoir(config.window)
         self._live: LiveModel | None = None
         if snapshot is not None and snapshot.feature_set == features.version:
             self._live = LiveModel.resume(config, snapshot)
@@ -82,7 +80,7 @@ class Trainer:
         self.ignored = 0
         self._day = snapshot.event_time.timestamp() / DAY_S if snapshot else 0.0
         self._review = Review(config.limits, self.samples, self._day, thaw=config.thaw)
-        self._looked = self._guarded = (self.samples, self._day)
+        self._looked = self._guarded = self.samples
         self._pause = config.check_every
 
     @property
@@ -135,18 +133,19 @@ class Trainer:
         if sample.feature_set != self._features.version:
             self.ignored += len(sample.customers)
             return None
-        self._populations[sample.partition] = sample.population
         self._day = max(self._day, sample.event_time.timestamp() / DAY_S)
         for customer in sample.customers:
             self._absorb(customer)
         if not self._is_time():
             return None
-        sight = self._sight()
-        cause, live = self._look(sight), self._live
+        natural = self._reservoir.natural
+        transformed = self._features.transform_all(natural)
+        cause, live = self._look(transformed), self._live
         if live is None or (cause is None and not self._review.reason):
             return None
-        if not self._passes(live, sight, sample.event_time):
+        if not self._passes(live, transformed, sample.event_time):
             return None
+        sight = Sight(natural, coordinates(transformed, live.scaling), self._features.names)
         self._last = self._snapshot(live, sight, cause or "drift", sample.event_time, created_at)
         self._review.passed(self.samples, self._day)
         live.mark_published()
@@ -155,7 +154,7 @@ class Trainer:
     def _absorb(self, customer: SampledCustomer) -> None:
         """Remember one customer and, once there is a model, learn from them."""
         vector = customer.vector
-        self._reservoir.add(customer.customer_id, vector, self._day)
+        self._reservoir.add(customer.customer_id, vector)
         self.samples += 1
         self.history_days = max(self.history_days, vector[self._recency] + vector[self._tenure])
         if self._live is None:
@@ -170,59 +169,49 @@ class Trainer:
             known = self.customers >= config.warmup_customers
             return known and self.history_days >= config.warmup_days
         filled = self._reservoir.full or self.customers >= config.warmup_customers
-        return filled and self._elapsed(self._looked, config.check_every, config.check_days)
+        return filled and self.samples - self._looked >= config.check_every
 
-    def _elapsed(self, since: tuple[int, float], samples: int, days: float) -> bool:
-        new = self.samples - since[0]
-        return new >= samples or (self._day - since[1] >= days and new >= self._config.least_news)
-
-    def _sight(self) -> Sighting:
-        draws = self._reservoir.draws(self._day, sum(self._populations.values()))
-        return self._present.sight(draws)
-
-    def _look(self, sight: Sighting) -> Cause | None:
+    def _look(self, transformed: Matrix) -> Cause | None:
         """Follow or guard; guards come soon after a reseed, then after pauses that double."""
-        self._looked = (self.samples, self._day)
+        self._looked = self.samples
         live, config = self._live, self._config
         if live is None:
-            return self._start(sight)
-        if not self._elapsed(self._guarded, self._pause, config.guard_days):
-            return live.follow(sight.transformed)
-        cause = live.guard(sight.transformed)
+            return self._start(transformed)
+        if self.samples - self._guarded < self._pause:
+            return live.follow(transformed)
+        cause = live.guard(transformed)
         longer = min(2 * self._pause, config.guard_every)
         self._pause = config.check_every if cause == "reseed" else longer
         self._guarded = self._looked
         return cause
 
-    def _start(self, sight: Sighting) -> Cause:
+    def _start(self, transformed: Matrix) -> Cause:
         """Build the first model from the customers seen last."""
         config, last = self._config, self._last
         first_id = last.training.next_segment_id if last else 1
-        self._live = LiveModel.start(config, sight.transformed, self._weights, first_id)
+        self._live = LiveModel.start(config, transformed, self._weights, first_id)
         gone = [segment.id for segment in last.segments] if last else []
         self._live.fates = identity.replaced(gone, self._live.ids)
         self._seen.clear()
         self._guarded = self._looked
         return "warm-up"
 
-    def _passes(self, live: LiveModel, sight: Sighting, event_time: datetime) -> bool:
+    def _passes(self, live: LiveModel, transformed: Matrix, event_time: datetime) -> bool:
         """Hold what would be published against the model that serves, if it can be compared."""
         last = self._last
         if last is None or last.feature_set != self._features.version:
             return True
-        return self._review.passes(live, sight.transformed, last, self.samples, event_time)
+        return self._review.passes(live, transformed, last, self.samples, event_time)
 
     def _snapshot(
         self,
         live: LiveModel,
-        sight: Sighting,
+        sight: Sight,
         cause: Cause,
         event_time: datetime,
         created_at: datetime,
     ) -> ModelSnapshot:
-        points = coordinates(sight.transformed, live.scaling)
-        seen = Sight(sight.natural, points, self._features.names)
-        segments = portray(seen, live.current, self._last, self._names)
+        segments = portray(sight, live.current, self._last, self._names)
         return ModelSnapshot(
             version=self._last.version + 1 if self._last else 1,
             feature_set=self._features.version,

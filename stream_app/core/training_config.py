@@ -19,20 +19,20 @@ class TrainingConfig:
         Distinct customers, and days of history, needed for the first model.
     window
         Samples the reservoir looks back.
-    check_every, check_days
-        Samples, or days of event time, between two comparisons with refined centres.
-    guard_every, guard_days
-        Samples, or days of event time, between two comparisons with fresh batch clustering.
-    least_news
-        Samples that a comparison needs, however much time went by.
-    guard_ratio
-        Reseed if refined inertia exceeds batch inertia by this factor.
+    check_every
+        Samples between two comparisons with refined centres.
+    guard_every
+        Samples between two comparisons with fresh batch clustering.
+    guard_ratio, reseed_ratio
+        Reseed if refined inertia exceeds batch inertia by the first factor at two guards in
+        succession, or by the second at one.
     polish_ratio
         Take over refined centres if online inertia exceeds theirs by this factor.
     publish_ratio
         Publish if the published centres' inertia exceeds that of refined ones by this factor.
     choose_every
-        Samples between two choices of the number of segments.
+        Samples until the number of segments is chosen anew; the pauses double. A reseed chooses too
+        if so many samples came since.
     dying
         Reseed if a segment has less than this part of the mean share.
     half_life
@@ -50,13 +50,11 @@ class TrainingConfig:
     seed: int = 42
     warmup_customers: int = 500
     warmup_days: float = 28.0
-    window: int = 1000
+    window: int = 2000
     check_every: int = 250
-    check_days: float = 7.0
     guard_every: int = 1000
-    guard_days: float = 14.0
-    least_news: int = 20
-    guard_ratio: float = 1.02
+    guard_ratio: float = 1.03
+    reseed_ratio: float = 1.06
     polish_ratio: float = 1.005
     publish_ratio: float = 1.01
     choose_every: int = 2000

@@ -49,6 +49,7 @@ class Turn:
         self.outbox: list[Outgoing] = []
         self.counts: Counter[str] = Counter()
         self.moves: Counter[Reason] = Counter()
+        self.rejected: dict[int, Rejected] = {}
         self._judge = judge
         self._touched: dict[str, None] = {}
 
@@ -72,6 +73,7 @@ class Turn:
                 self._erase(event.customer_id)
             case Rejected():
                 self.counts["dead"] += 1
+                self.rejected[record.offset] = event
                 origin = (self._judge.topic, self._judge.partition)
                 topic = self.rules.dead_letters
                 self.outbox.append(dead_letter_message(topic, record, event, origin, self.wall))

@@ -42,6 +42,11 @@ class Child:
         """Process id."""
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """Exit code; None while it runs."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Raise ServiceError with the end of its log if the process has ended."""
         if self._process.poll() is not None:

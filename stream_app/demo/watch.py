@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
 
+from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Overview, Queries
 from stream_app.config import Settings
 from stream_app.contracts import ModelSnapshot, Reason, SegmentChanged, SegmentRef
@@ -89,10 +89,10 @@ class Watch:
         await consumer.start()
         try:
             topic = self._settings.topic_changes
-            while not (partitions := consumer.partitions_for_topic(topic)):
-                await consumer.topics()
+            # Nothing announces a new topic: it must be polled for.
+            while not (partitions := await partitions_of(consumer, topic)):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
-            consumer.assign([TopicPartition(topic, p) for p in partitions])
+            consumer.assign(partitions)
             while True:
                 for records in (await consumer.getmany(timeout_ms=FETCH_MS)).values():
                     for record in records:

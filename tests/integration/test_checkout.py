@@ -1,7 +1,5 @@
 """The publisher against a real broker: everything arrives once, or the caller is told."""
 
-import gc
-import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -35,18 +33,6 @@ def publisher(broker: str, topics: tuple[str, str]) -> Iterator[CheckoutPublishe
         broker, topic_purchases=topics[0], topic_profiles=topics[1]
     ) as connected:
         yield connected
-
-
-@pytest.fixture
-def refused_connections() -> Iterator[None]:
-    """Collect the sockets that the client leaves open when a connection is refused.
-
-    Its log is off meanwhile: kept log records would hold on to them.
-    """
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-    gc.collect()
 
 
 def _stored(broker: str, topic: str, count: int) -> list[tuple[str, bytes | None, int]]:

@@ -8,7 +8,7 @@ import pytest
 from stream_app.config import Settings
 from stream_app.demo.run import Demo
 from stream_app.demo.system import Child, running
-from tests.harness import a_run, a_shop, asking, small_settings, until
+from tests.harness import a_run, a_shop, owners, small_settings, until
 
 pytestmark = pytest.mark.integration
 
@@ -22,11 +22,6 @@ def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Setti
 
 async def under_way(demo: Demo, records: int) -> None:
     await until(lambda: demo.seen.overview.records > records, f"{records} records applied")
-
-
-async def owners(settings: Settings) -> set[str]:
-    async with asking(settings) as (_, store):
-        return {(await store.owner(p)).split("-", 1)[1] for p in range(settings.partitions)}
 
 
 async def owned_by(settings: Settings, child: Child) -> bool:

@@ -47,7 +47,7 @@ def publisher(settings: Settings) -> CheckoutPublisher:
         settings.kafka_broker,
         topic_purchases=settings.topic_purchases,
         topic_profiles=settings.topic_profiles,
-        idempotence=False,
+        idempotence=settings.idempotence,
     )
 
 

@@ -54,6 +54,8 @@ def test_without_any_variable_everything_has_a_default() -> None:
         ("SEGMENTER_MAX_SKEW_SECONDS", "-1"),
         ("SEGMENTER_MAX_SKEW_SECONDS", "inf"),
         ("SEGMENTER_OLDEST_EVENT", "long ago"),
+        ("SEGMENTER_DEAD_LETTER_LIMIT", "1.1"),
+        ("SEGMENTER_DEAD_LETTER_LIMIT", "-0.1"),
         ("SEGMENTER_BASE_CURRENCY", "usd"),
         ("SEGMENTER_RATES", "EUR"),
         ("SEGMENTER_RATES", "EUR=much"),

@@ -9,9 +9,10 @@ import pytest
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.adapters.metrics import Metrics
 from stream_app.contracts import PopulationSample
+from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models
-from stream_app.lane import Lane, LaneServices, LaneSettings
+from stream_app.lane import DAY_MS, Lane, LaneServices, LaneSettings
 from stream_app.pipeline import Session
 from stream_app.ports import Batch, Pending
 from tests.builders import (
@@ -36,10 +37,12 @@ class World:
 
     store: MemoryStore = field(default_factory=MemoryStore)
     models: Models = field(default_factory=serving)
-    settings: LaneSettings = field(default_factory=lambda: LaneSettings(0, 0, 1e6))
+    settings: LaneSettings = field(default_factory=lambda: LaneSettings(0, 0, 0, 1e6))
     published: list[Outgoing] = field(default_factory=list)
     samples: list[PopulationSample] = field(default_factory=list)
     rewinds: list[tuple[str, int, int]] = field(default_factory=list)
+    flood: FloodGuard = field(default_factory=lambda: FloodGuard(1))
+    halts: list[FloodError] = field(default_factory=list)
     claims: int = 0
     wall: int = FAR
     tick: int = 50
@@ -63,6 +66,9 @@ class World:
     async def publish_sample(self, sample: PopulationSample) -> None:
         self.samples.append(sample)
 
+    async def halt(self, error: FloodError) -> None:
+        self.halts.append(error)
+
     def now(self) -> int:
         self.wall += self.tick
         return self.wall
@@ -76,6 +82,8 @@ class World:
             publish=self.publish,
             publish_sample=self.publish_sample,
             wall=self.now,
+            flood=self.flood,
+            halt=self.halt,
         )
         return Lane(partition, services, self.settings)
 
@@ -199,7 +207,7 @@ async def test_what_an_earlier_owner_could_not_publish_goes_out_first() -> None:
 
 @pytest.mark.parametrize("rate", [5000, 50])
 async def test_a_new_model_reaches_every_customer_while_nothing_else_happens(rate: float) -> None:
-    world = World(models=Models(), settings=LaneSettings(0, 0, rate), tick=1000)
+    world = World(models=Models(), settings=LaneSettings(0, 0, 0, rate), tick=1000)
     async with running(world) as lane:
         await lane.put(a_chunk(*[a_record(i, f"c{i}") for i in range(300)]), None)
         await eventually(lambda: at(lane) == 300)
@@ -222,13 +230,21 @@ async def test_silent_customers_lapse_while_the_lane_is_idle() -> None:
 
 
 async def test_the_population_is_sampled_by_time_and_by_events() -> None:
-    for settings in (LaneSettings(0, 20, 1e6), LaneSettings(2.0, 0, 1e6)):
+    for settings in (LaneSettings(0, 0, 20, 1e6), LaneSettings(2.0, 0, 0, 1e6)):
         world = World(settings=settings)
         async with running(world) as lane:
             await lane.put(a_chunk(a_record(0), a_record(1, "bob")), None)
             await eventually(lambda w=world: w.samples)  # type: ignore[misc]
 
         assert world.samples[0].population == 2
+
+
+def test_samples_are_a_share_of_the_events_or_a_number_a_day_whichever_is_more() -> None:
+    rates = LaneSettings(sample_share=0.1, sample_daily=50, sample_floor=0, rescore_per_second=0)
+
+    assert rates.samples(1000, DAY_MS, 2 * DAY_MS) == 100
+    assert rates.samples(10, DAY_MS, 3 * DAY_MS) == 100
+    assert rates.samples(10, 0, 9000 * DAY_MS) == 1
 
 
 async def test_a_released_lane_finishes_its_publishing_first() -> None:

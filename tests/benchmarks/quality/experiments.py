@@ -18,7 +18,7 @@ from stream_app.core.folds import Order
 from tests.benchmarks.quality import determinism, shops
 from tests.benchmarks.quality.baselines import Baselines
 from tests.benchmarks.quality.cost import Sizes, TrainerCost
-from tests.benchmarks.quality.identity import Fates, Steady
+from tests.benchmarks.quality.identity import NONE, Fates, Steady
 from tests.benchmarks.quality.inertia import Inertia
 from tests.benchmarks.quality.lapses import BruteForce, Lapses, rows_of
 from tests.benchmarks.quality.moves import Drivers, Flapping
@@ -138,30 +138,26 @@ def _optional(job: Job) -> Findings:
 def _steady(job: Job) -> Findings:
     found = Findings()
     turning, ageing = shops.stationary(job.seed), shops.ageing(job.seed)
-    for data, config, records in (
-        ("simulator, customers come and go", turning.config, shops.turnover(turning)),
-        ("simulator, customers stay", ageing.config, ageing),
+    for data, config, records, bar in (
+        ("simulator, customers come and go", turning.config, shops.turnover(turning), NONE),
+        ("simulator, customers stay", ageing.config, ageing, None),
     ):
         since = shops.at(config, shops.STAY_DAYS)
-        observers: Observers = {"steady": partial(Steady, since)}
+        observers: Observers = {"steady": partial(Steady, since, bar)}
         found += _replayed(data, Settings(seed=job.seed), records, observers, job)
     return found
 
 
 def _fates(job: Job) -> Findings:
     found = Findings()
-    for kind, change, k in (
-        ("split", shops.SPLIT, 5),
-        ("merged", shops.MERGE, 4),
-        ("died", shops.REMOVE, 4),
-    ):
+    for kind, change in (("split", shops.SPLIT), ("merged", shops.MERGE), ("died", shops.REMOVE)):
         shop = shops.changed(job.seed, change)
         records = shops.leaving(shop, change) if change.into is None else shop
         since = shops.at(shop.config, change.day)
         expected = {change.persona: kind}
         observers: Observers = {"fates": partial(Fates, expected, since, shop.truth)}
         data = f"simulator, a persona {kind}"
-        found += _replayed(data, Settings(seed=job.seed, k=k), records, observers, job)
+        found += _replayed(data, Settings(seed=job.seed), records, observers, job)
     return found
 
 

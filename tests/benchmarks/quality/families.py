@@ -70,17 +70,19 @@ segment of each lapse, and the instants.""",
     "steady": (
         "Identity in a stationary shop",
         """\
-Personas that do not change, k auto, counted from day 365 to day 730. *Customers stay*: all join
-in the first 120 days, and only their histories grow. *Customers come and go*: they join evenly,
-stay a year and are erased, so that the shop is the same every day.""",
+Personas that do not change, k auto, counted from day 365 to day 730. *Customers come and go*: they
+join evenly, stay a year and are erased, so that the shop is the same every day; nothing may change.
+*Customers stay*: all join in the first 120 days and their histories grow, so that tenure and
+breadth drift for two years; shown without a bar.""",
     ),
     "fates": (
         "Identity through changes",
         """\
-On day 200 half of a persona becomes a new one (split, k = 5), or a persona takes up the habits of
-another while two that k = 4 cannot tell apart become free to part (merged), or the customers of
-one leave and are erased within a month (died, k = 4). Followed is the segment in which most of
-the persona's customers were, through everything published of it until day 380. A segment whose
+On day 120 half of a persona becomes a new one (split), or a persona takes up the habits of another
+(merged), or the customers of one leave and are erased within a month (died); k auto. A segment that
+had lost half of its customers before it vanished died, however few it left to a neighbour; so a
+persona whose customers wander off one by one dies too. Followed is the segment in which most of
+the persona's customers were, through everything published of it until day 480. A segment whose
 customers merely fall silent lives on, with another name.""",
     ),
     "optional": (

@@ -21,6 +21,7 @@ from stream_app.core.events import to_datetime
 from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.training import Trainer
+from stream_app.lane import LaneSettings
 from stream_app.pipeline import Chunk, Outcome, Session
 from stream_app.trainer import training_config
 from tests.benchmarks.quality.population import Population
@@ -104,6 +105,9 @@ class Replay:
             "profile": self.settings.topic_profiles,
         }
         self._budget = 0.0
+        self._rates = LaneSettings(
+            settings.sample_share, settings.sample_daily * settings.partitions, 0, 0
+        )
 
     @property
     def clock(self) -> int:
@@ -143,18 +147,19 @@ class Replay:
                 for i, r in enumerate(run)
             ]
             chunk = Chunk(topic, 0, base, base + len(records), records)
+            before = self.clock
             outcome = await self.pipeline.process(self.session, chunk, portion[-1].at)
+            self._budget += self._rates.samples(len(records), before, self.clock)
             await self._done(outcome, chunk)
         await self.lapse()
-        await self._train(len(portion))
+        await self._train()
 
     async def lapse(self) -> None:
         """Let everybody lapse whose silence is due."""
         while outcome := await self.pipeline.lapse(self.session, self.clock):
             await self._done(outcome)
 
-    async def _train(self, events: int) -> None:
-        self._budget += self.settings.sample_share * events
+    async def _train(self) -> None:
         count = int(self._budget)
         self._budget -= count
         if not self.learning or not count:

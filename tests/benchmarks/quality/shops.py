@@ -10,7 +10,7 @@ from producers.simulate import Change, ShopConfig, Simulation
 from producers.sources import DAY_MS, Record
 
 SHOCK_DAY = 150.0
-CHANGE_DAY = 200.0
+CHANGE_DAY = 120.0
 STAY_DAYS = 365.0
 ERASED_WITHIN_DAYS = 30.0
 
@@ -25,7 +25,7 @@ APART = (
 """Ways to shop that the features tell apart, and that neither fade nor have a season."""
 
 SPLIT = Change(CHANGE_DAY, "weekly", "daily-premium", 0.5)
-MERGE = Change(CHANGE_DAY, "small-monthly", "big-monthly")
+MERGE = Change(CHANGE_DAY, "daily-premium", "weekly")
 REMOVE = Change(CHANGE_DAY, "bargain", None)
 
 
@@ -78,10 +78,10 @@ def turnover(shop: Simulation) -> Erasing:
 
 
 def changed(seed: int, change: Change) -> Simulation:
-    """Personas apart, and a planned change; before a merger the new persona is there already."""
-    newcomer = replace(APART[-1], share=0.15 if change is MERGE else 0.0)
-    config = replace(apart(seed), days=change.day + 180, join_days=60.0, changes=(change,))
-    return Simulation(replace(config, personas=(*APART[:-1], newcomer)))
+    """Personas apart, and a planned change with a year for it to show."""
+    fifth = replace(APART[-1], share=0.2 if change is MERGE else 0.0)
+    config = replace(apart(seed), days=change.day + 360, join_days=60.0)
+    return Simulation(replace(config, personas=(*APART[:-1], fifth), changes=(change,)))
 
 
 def leaving(shop: Simulation, change: Change) -> Erasing:

@@ -1,6 +1,7 @@
 """What a model sees that learns at purchases only: the vector of a customer who has just bought."""
 
 import random
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.benchmarks.quality.replay import CREATED, Observer, Replay
 from tests.benchmarks.quality.results import Bar, Findings, Row
 
 SILENT_DAYS = 90.0
+LATEST = 500
 OWN = Bar(">=", 0.5)
 
 
@@ -24,22 +26,23 @@ class PurchasesOnly(Observer):
     def __init__(self) -> None:
         self._trainer: Trainer | None = None
         self._random = random.Random(0)
+        self._latest: deque[SampledCustomer] = deque(maxlen=LATEST)
         self._snapshot: ModelSnapshot | None = None
         self._ratios: list[float] = []
 
     def moved(self, replay: Replay, moves: Sequence[SegmentChanged], chunk: Chunk | None) -> None:  # noqa: ARG002
-        """Learn from a share of the purchases in the chunk."""
-        share = replay.settings.sample_share
-        records = chunk.records if chunk else ()
-        buyers = [(r.key or b"").decode() for r in records if self._random.random() < share]
+        """Remember the latest purchases."""
         states = replay.session.cache
-        drawn = [
-            SampledCustomer(customer_id=c, vector=replay.features.vector(s, s.last))
-            for c in buyers
-            if (s := states.get(c)) and s.orders
-        ]
-        if drawn:
-            self._learn(replay, drawn)
+        for record in chunk.records if chunk else ():
+            customer = (record.key or b"").decode()
+            if (state := states.get(customer)) and state.orders:
+                vector = replay.features.vector(state, state.last)
+                self._latest.append(SampledCustomer(customer_id=customer, vector=vector))
+
+    def sampled(self, replay: Replay, sample: PopulationSample) -> None:
+        """Learn from as many of them as ours learned from customers."""
+        if self._latest:
+            self._learn(replay, self._random.choices(self._latest, k=len(sample.customers)))
 
     def _learn(self, replay: Replay, drawn: Sequence[SampledCustomer]) -> None:
         if self._trainer is None:

@@ -74,11 +74,16 @@ def test_an_operator_thaws_and_the_model_that_was_held_back_is_published() -> No
     assert [n.kind for n in trainer.notices()] == ["frozen", "thawed"]
 
 
-def test_a_start_with_the_thaw_flag_accepts_what_would_freeze() -> None:
+def test_a_start_with_the_thaw_flag_accepts_the_first_excess_and_only_that() -> None:
     trainer, published = crowded(limits=STRICT, thaw=True)
 
-    assert any(max(s.share for s in p.segments) > 0.5 for p in published)
-    assert trainer.state in {"serving", "frozen"}
+    assert [max(s.share for s in p.segments) > 0.5 for p in published] == [False] * 3 + [True]
+    assert trainer.state == "serving"
+    assert trainer.notices() == []
+    later = feed(trainer, a_population(groups=(*[SILENT] * 6, HEAVY, RARE, FRESH)), 3000)
+
+    assert all(s.share < 0.5 for p in later for s in p.segments)
+    assert [n.kind for n in trainer.notices()] == ["frozen"]
 
 
 def test_a_frozen_model_accounts_for_the_segments_that_were_last_published() -> None:

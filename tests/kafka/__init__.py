@@ -1,0 +1,1 @@
+"""Apache Kafka for the tests: fetched with Maven, run on loopback, `python -m tests.kafka`."""
