@@ -14,6 +14,7 @@ from stream_app.adapters.metrics import Metrics
 from stream_app.contracts import PopulationSample
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
+from stream_app.pace import RESCORE_CUSTOMERS, Draws, LaneSettings, Walk
 from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
 from stream_app.ports import Pending, StoreLostError
 
@@ -24,25 +25,6 @@ QUEUED_CHUNKS = 32
 RECLAIM_S = 0.5
 HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
-RESCORE_CUSTOMERS = 128
-SAMPLE_CUSTOMERS = 256
-DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSettings:
-    """Rates of the work between chunks, per partition, and the most records in one write."""
-
-    sample_share: float
-    sample_daily: float
-    sample_floor: float
-    rescore_per_second: float
-    chunk_records: int = 512
-
-    def samples(self, records: int, before: int, after: int) -> float:
-        """Count the vectors due for so many records that moved the event clock (ms), if it ran."""
-        days = (after - before) / DAY_MS if before else 0.0
-        return max(self.sample_share * records, self.sample_daily * days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +62,8 @@ class Lane:
         self._rewound: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
-        self._model = 0
-        self._rescore_cursor: int | None = None
-        self._samples = 0.0
-        self._rescores = 0.0
+        self._walk = Walk(settings.rescore_per_second)
+        self._draws = Draws(settings.sample_floor)
         self._last_turn = services.wall()
 
     async def claim(self) -> None:
@@ -105,7 +85,7 @@ class Lane:
             for name, size in counters.items()
             if name.startswith("segment:")
         }
-        self._model = 0
+        self._walk.begin()
         await self._publish(list(pending))
 
     def begin(self, topic: str, offset: int) -> None:
@@ -175,7 +155,7 @@ class Lane:
         wall = self._services.wall()
         before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        self._samples += self._settings.samples(len(part.records), before, self.session.clock)
+        self._draws.add(self._settings.samples(len(part.records), before, self.session.clock))
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)
@@ -255,32 +235,16 @@ class Lane:
         self._services.metrics.observe_partition(self.session, self._ends, self._sizes)
 
     async def _rescore(self, wall: int, passed: float) -> None:
-        models = self._services.pipeline.models
-        if not models:
-            return
-        if self._rescore_cursor is None:
-            if self._model == models.current.version:
-                return
-            # A walk under way is finished first: models that come fast must not keep it from
-            # ever reaching the end.
-            self._model, self._rescore_cursor = models.current.version, 0
-        rate = self._settings.rescore_per_second
-        self._rescores = min(max(rate, RESCORE_CUSTOMERS), self._rescores + rate * passed)
-        if self._rescores >= RESCORE_CUSTOMERS:
-            self._rescores -= RESCORE_CUSTOMERS
-            cursor, outcome = await self._services.pipeline.rescore(
-                self.session, self._rescore_cursor, RESCORE_CUSTOMERS, wall
-            )
-            self._rescore_cursor = cursor or None
+        pipeline = self._services.pipeline
+        start = self._walk.due(pipeline.models.current.version, passed) if pipeline.models else None
+        if start is not None:
+            cursor, outcome = await pipeline.rescore(self.session, start, RESCORE_CUSTOMERS, wall)
+            self._walk.reached(cursor)
             await self._done(outcome)
 
     async def _sample(self, wall: int, passed: float) -> None:
-        self._samples += self._settings.sample_floor * passed
-        if self._samples < 1:
-            return
-        count = min(SAMPLE_CUSTOMERS, int(self._samples))
-        self._samples = min(self._samples - count, SAMPLE_CUSTOMERS)
-        sample = await self._services.pipeline.sample(self.session, count, wall)
+        count = self._draws.take(passed)
+        sample = await self._services.pipeline.sample(self.session, count, wall) if count else None
         if sample:
             if self._sampling:
                 await self._sampling

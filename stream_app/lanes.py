@@ -31,6 +31,7 @@ class Lanes:
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._finishing: set[asyncio.Task[None]] = set()
+        self._finished: dict[int, Lane] = {}
         self._generation = -1
 
     async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:
@@ -82,7 +83,7 @@ class Lanes:
 
     def durable(self, tp: TP) -> int | None:
         """Return the watermark."""
-        lane = self._lanes.get(tp.partition)
+        lane = self._lanes.get(tp.partition) or self._finished.get(tp.partition)
         return lane.durable(tp.topic) if lane else None
 
     def release(self, revoked: set[TP]) -> None:
@@ -101,7 +102,8 @@ class Lanes:
             await lane.put(chunk, end)
 
     async def finish(self) -> None:
-        """Release everything and wait for the work in hand."""
+        """Release everything and wait for the work in hand; what is durable can still be asked."""
+        self._finished = dict(self._lanes)
         self._stop(set(self._lanes))
         if self._finishing:
             await asyncio.wait(self._finishing, timeout=FINISH_S)

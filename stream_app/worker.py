@@ -29,8 +29,9 @@ from stream_app.core.features import FeatureSet
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel, SnapshotError
-from stream_app.lane import Lane, LaneServices, LaneSettings
+from stream_app.lane import Lane, LaneServices
 from stream_app.lanes import Lanes
+from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Session
 from stream_app.ports import ModelStore, Pending, StoreUnavailableError
 

@@ -72,7 +72,7 @@ def test_whatever_the_population_does_every_snapshot_is_sound(
         assert len({s.id for s in snapshot.segments}) == len(snapshot.segments)
         assert len({s.name for s in snapshot.segments}) == len(snapshot.segments)
         assert sum(s.share for s in snapshot.segments) == pytest.approx(1)
-        assert np.abs(snapshot.centres).max() <= config.clip + 1e-9
+        assert np.abs(snapshot.centres).max() <= config.clip + 1e-12
     for before, after in pairwise(published):
         assert after.version == before.version + 1
         assert {i for f in after.fates for i in f.old} == {s.id for s in before.segments}

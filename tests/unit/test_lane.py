@@ -12,7 +12,8 @@ from stream_app.contracts import PopulationSample
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models
-from stream_app.lane import DAY_MS, Lane, LaneServices, LaneSettings
+from stream_app.lane import Lane, LaneServices
+from stream_app.pace import DAY_MS, LaneSettings
 from stream_app.pipeline import Session
 from stream_app.ports import Batch, Pending
 from tests.builders import (

@@ -195,3 +195,12 @@ async def test_changes_that_could_not_be_published_are_reported_without_another_
     await broken.put(a_chunk(a_record(0)), 1)
 
     await eventually(lambda: failures)
+
+
+async def test_what_is_durable_can_still_be_asked_after_the_end(lanes: Lanes) -> None:
+    await lanes.positions({HERE}, generation=1)
+    await lanes.put(a_chunk(a_record(0)), 1)
+    await eventually(lambda: lanes.durable(HERE) == 1)
+    await lanes.finish()
+
+    assert lanes.durable(HERE) == 1

@@ -21,7 +21,7 @@ from stream_app.core.events import to_datetime
 from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.training import Trainer
-from stream_app.lane import LaneSettings
+from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Outcome, Session
 from stream_app.trainer import training_config
 from tests.benchmarks.quality.population import Population

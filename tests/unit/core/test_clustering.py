@@ -35,7 +35,16 @@ def test_a_category_however_rare_weighs_no_more_than_one_scale_of_money() -> Non
 
 
 @pytest.mark.parametrize(
-    ("shift", "factor", "moved"), [(0.9, 1, False), (1.1, 1, True), (0, 1.3, False), (0, 0.7, True)]
+    ("shift", "factor", "moved"),
+    [
+        (0.99, 1, False),
+        (1.01, 1, True),
+        (-1.01, 1, True),
+        (0, 1.34, False),
+        (0, 1.36, True),
+        (0, 1 / 1.34, False),
+        (0, 1 / 1.36, True),
+    ],
 )
 def test_scaling_is_outgrown_when_medians_move_by_a_scale_or_scales_change_by_a_third(
     shift: float, factor: float, *, moved: bool

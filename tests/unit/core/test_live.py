@@ -102,6 +102,14 @@ def test_the_ratio_told_is_that_of_the_centres_before_they_were_refined() -> Non
     assert live.ratio == pytest.approx(1.25)
 
 
+def test_where_every_customer_lies_on_a_centre_nothing_fits_worse_than_anything() -> None:
+    live = a_model([[-0.5], [0.5]])
+
+    assert live.guard(spots((-0.5, 50), (0.5, 50), wide=0)) is None
+
+    assert live.ratio == 1.0
+
+
 @pytest.mark.parametrize(("off", "polished"), [(0.004, False), (0.006, True)])
 def test_online_centres_are_polished_in_silence_where_refined_ones_fit_better_by_a_half_percent(
     off: float, *, polished: bool
@@ -174,68 +182,3 @@ def test_a_segment_left_with_less_than_a_fifth_of_the_mean_is_revived_if_batch_f
     live = a_model([[0.0], [6.0]])
 
     assert live.guard(crowd_and((2.5, off), (3.5, near))) == told
-
-
-def told_of_choices(live: LiveModel, points: Matrix, learned: int) -> list[int]:
-    """After how many samples of a group's middle a guard chose the number of segments."""
-    found = []
-    for i in range(1, learned + 1):
-        before = live.choice
-        live.learn(points[i % len(points)].tolist())
-        live.guard(points)
-        if live.choice is not before:
-            found.append(i)
-    return found
-
-
-CORNERS = [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
-
-
-def corners(places: list[list[float]] = CORNERS, each: int = 20) -> Matrix:
-    noise = np.random.default_rng(5).normal(0, 0.05, (each * len(places), 2))
-    return np.asarray(np.repeat(places, each, axis=0) + noise, dtype=np.float64)
-
-
-def choosing(places: list[list[float]] = CORNERS) -> LiveModel:
-    return a_model(places, k=0, choose_every=5)
-
-
-def test_the_number_of_segments_is_chosen_anew_after_pauses_that_double() -> None:
-    assert told_of_choices(choosing(), corners(), learned=22) == [5, 10, 20]
-
-
-def test_a_number_that_was_set_is_never_chosen() -> None:
-    assert told_of_choices(a_model(CORNERS, choose_every=5), corners(), learned=12) == []
-
-
-def test_a_number_that_was_chosen_anew_is_taken_up_at_once() -> None:
-    live = choosing(CORNERS[:3])
-    for _ in range(5):
-        live.learn(CORNERS[0])
-
-    assert live.guard(corners()) == "reseed"
-
-    assert len(live.centres) == len(live.ids) == 4
-    assert max(live.choice.silhouette.values()) == live.choice.silhouette[4]
-    live.mark_published()
-    assert live.guard(corners()) is None
-
-
-def stuck() -> Matrix:
-    """Four groups that centres at the corners cannot part: two of them share the first corner."""
-    return corners([[-1.1, -1.3], [-0.9, -0.7], [1.0, -1.0], [1.0, 1.0]])
-
-
-@pytest.mark.parametrize(("since", "chosen"), [(4, False), (5, True)])
-def test_a_reseed_chooses_the_number_too_where_enough_was_learned_since(
-    since: int, *, chosen: bool
-) -> None:
-    live = choosing()
-    told_of_choices(live, corners(), learned=10)
-    before = live.choice
-    for _ in range(since):
-        live.learn(CORNERS[0])
-
-    assert live.guard(stuck()) == "reseed"
-
-    assert (live.choice is not before) is chosen

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import pairwise
+from math import log
 from typing import Any
 
 import numpy as np
@@ -165,19 +166,24 @@ def test_each_version_accounts_for_every_segment_of_the_one_before() -> None:
         assert all(i >= before.training.next_segment_id for i in new)
 
 
-def test_when_all_amounts_grow_a_hundredfold_the_scaling_follows_and_segments_stay() -> None:
+@pytest.mark.parametrize(("factor", "follows"), [(10, False), (30, True)])
+def test_when_the_amounts_of_all_grow_by_over_a_scale_the_scaling_follows_and_segments_stay(
+    factor: float, *, follows: bool
+) -> None:
+    """The amounts of these customers spread over a factor of 20 from quarter to quarter."""
     customers = a_population(spread=0.3)
     inflated = [
-        c.model_copy(update={"vector": (*c.vector[:2], c.vector[2] * 100, *c.vector[3:])})
+        c.model_copy(update={"vector": (*c.vector[:2], c.vector[2] * factor, *c.vector[3:])})
         for c in customers
     ]
-    before = transformed(customers)
-    live = LiveModel.start(CONFIG, before, [f.weight for f in FEATURES.features], 1)
-    old_scaling, segments = live.scaling, list(live.ids)
+    live = LiveModel.start(CONFIG, transformed(customers), [f.weight for f in FEATURES.features], 1)
+    scaling, segments = live.scaling, list(live.ids)
+    live.mark_published()
 
-    assert live.guard(transformed(inflated)) is not None
+    assert live.guard(transformed(inflated)) == "drift"
 
-    assert live.scaling.centre[2] > old_scaling.centre[2] + 4
+    grown = live.scaling.centre[2] - scaling.centre[2]
+    assert grown == pytest.approx(log(factor) if follows else 0, abs=0.02)
     assert live.ids == segments
 
 

@@ -4,12 +4,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stream_app.contracts import ModelSnapshot, SampledCustomer
+from stream_app.core.drift import Limits
 from stream_app.core.training import Trainer, TrainingConfig
 from tests.builders import FEATURES, START
-from tests.populations import GROUPS, HEAVY, a_population, a_sample
+from tests.populations import FRESH, GROUPS, HEAVY, RARE, a_population, a_sample
 
 CONFIG = TrainingConfig(
     k=4, warmup_customers=100, warmup_days=28, window=200, check_every=40, guard_every=160
@@ -124,3 +126,45 @@ def test_the_reservoir_says_how_many_customers_are_known_once_there_is_a_model()
     one_by_one(trainer, CUSTOMERS[:350])
 
     assert trainer.customers == 200
+
+
+STRICT = Limits(moved=0.1, ratio=100)
+REPLACED = a_population(groups=(HEAVY, LAPSED, RARE, FRESH))
+
+
+def learned(trainer: Trainer, customers: list[SampledCustomer], at: float) -> list[ModelSnapshot]:
+    """What is published when these customers are sampled a thousand times on that day."""
+    drawn = np.random.default_rng(2).integers(0, len(customers), (50, 20)).tolist()
+    samples = (a_sample([customers[i] for i in row], at) for row in drawn)
+    return [snapshot for sample in samples if (snapshot := trainer.learn(sample, START))]
+
+
+def a_watched_trainer(snapshot: ModelSnapshot | None = None) -> Trainer:
+    usual = {"window": 2000, "check_every": 250, "guard_every": 500}
+    return a_trainer(snapshot, warmup_customers=300, limits=STRICT, **usual)
+
+
+@pytest.mark.parametrize(("day", "passes"), [(1, False), (30, True)])
+def test_more_may_change_the_more_days_went_by_since_the_last_version(
+    day: float, *, passes: bool
+) -> None:
+    trainer = a_watched_trainer()
+    learned(trainer, a_population(), at=0)
+
+    assert bool(learned(trainer, REPLACED, at=day)) is passes
+
+
+def test_after_a_restart_days_count_from_the_last_version_too() -> None:
+    last = learned(a_watched_trainer(), a_population(), at=30)[-1]
+
+    assert learned(a_watched_trainer(last), FIVE_GROUPS, at=30.5) == []
+    assert learned(a_watched_trainer(last), FIVE_GROUPS, at=60)
+
+
+def test_a_message_that_comes_late_does_not_turn_back_the_day() -> None:
+    trainer = a_watched_trainer()
+    learned(trainer, a_population(20), at=30)
+    learned(trainer, a_population(), at=0)
+
+    assert learned(trainer, REPLACED, at=30) == []
+    assert trainer.state == "frozen"

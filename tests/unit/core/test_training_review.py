@@ -170,8 +170,7 @@ def test_a_group_that_leaves_is_told_and_the_others_stay(group: int) -> None:
 
     published = feed(trainer, a_population(groups=rest), 6000)
 
-    ids = {s.id for s in published[-1].segments}
-    fates = [f.kind for p in published for f in p.fates]
-    gone = {s.id for s in first.segments} - ids
-    assert not gone or {"died", "merged"} & set(fates)
-    assert len(ids & {s.id for s in first.segments}) >= 3 - bool(gone)
+    before = {s.id for s in first.segments}
+    (gone,) = before - {s.id for s in published[-1].segments}
+    assert {s.id for s in published[-1].segments} == before - {gone}
+    assert [f.kind for p in published for f in p.fates if f.old == (gone,)][-1] == "died"

@@ -61,7 +61,7 @@ MERGED = (fate("kept", (4,), (4,)), fate("merged", (5, 6), (5,)))
 DIED = (fate("kept", (4,), (4,)), fate("kept", (5,), (5,)), fate("died", (6,), ()))
 
 
-@pytest.mark.parametrize(("once", "fates"), [(0.41, DIED), (0.39, MERGED)])
+@pytest.mark.parametrize(("once", "fates"), [(0.41, DIED), (0.4, MERGED)])
 def test_a_segment_that_lost_over_half_of_its_greatest_share_died_a_larger_one_merged(
     once: float, fates: tuple[SegmentFate, ...]
 ) -> None:
@@ -74,9 +74,12 @@ def test_a_segment_that_lost_over_half_of_its_greatest_share_died_a_larger_one_m
     assert (live.ids, live.fates) == ([4, 5], fates)
 
 
-def test_the_greatest_share_is_remembered_while_a_segment_shrinks() -> None:
-    points = groups(40, 30, 30, places=(0.0, 4.7, 6.2))
-    live = LiveModel.resume(CONFIG, published((0.25, 0.25, 0.5), points))
+@pytest.mark.parametrize(("once", "later"), [(0.5, 30), (0.25, 50)])
+def test_the_greatest_share_is_remembered_whether_a_segment_had_it_at_first_or_grew(
+    once: float, later: int
+) -> None:
+    points = groups(40, 60 - later, later, places=(0.0, 4.7, 6.2))
+    live = LiveModel.resume(CONFIG, published((0.25, 0.75 - once, once), points))
     assert live.follow(points) == "drift"
     live.mark_published()
 

@@ -1,0 +1,76 @@
+"""The pace of the work between chunks: how much of it a lane may do now."""
+
+from dataclasses import dataclass
+
+RESCORE_CUSTOMERS = 128
+SAMPLE_CUSTOMERS = 256
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """Rates of the work between chunks, per partition, and the most records in one write."""
+
+    sample_share: float
+    sample_daily: float
+    sample_floor: float
+    rescore_per_second: float
+    chunk_records: int = 512
+
+    def samples(self, records: int, before: int, after: int) -> float:
+        """Count the vectors due for so many records that moved the event clock (ms), if it ran."""
+        days = (after - before) / DAY_MS if before else 0.0
+        return max(self.sample_share * records, self.sample_daily * days)
+
+
+class Draws:
+    """How many population vectors are due; at most 256 at a time, and as many saved up."""
+
+    def __init__(self, floor: float) -> None:
+        self._floor = floor
+        self._due = 0.0
+
+    def add(self, vectors: float) -> None:
+        """Add what records made due."""
+        self._due += vectors
+
+    def take(self, passed: float) -> int:
+        """Take what is due, ``passed`` seconds after the last time."""
+        self._due += self._floor * passed
+        count = min(SAMPLE_CUSTOMERS, int(self._due))
+        self._due = min(self._due - count, SAMPLE_CUSTOMERS)
+        return count
+
+
+class Walk:
+    """The walk over all customers after a new model, 128 at a time at a bounded rate.
+
+    A walk under way is finished before the next begins: models that come fast must not keep it
+    from ever reaching the end.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._rate = per_second
+        self._budget = 0.0
+        self._version = 0
+        self._cursor: int | None = None
+
+    def begin(self) -> None:
+        """Forget which model was walked for."""
+        self._version = 0
+
+    def due(self, version: int, passed: float) -> int | None:
+        """Tell where the next portion starts, if one is due, ``passed`` seconds after the last."""
+        if self._cursor is None:
+            if self._version == version:
+                return None
+            self._version, self._cursor = version, 0
+        self._budget = min(max(self._rate, RESCORE_CUSTOMERS), self._budget + self._rate * passed)
+        if self._budget < RESCORE_CUSTOMERS:
+            return None
+        self._budget -= RESCORE_CUSTOMERS
+        return self._cursor
+
+    def reached(self, cursor: int) -> None:
+        """Go on from this cursor; 0 is the end."""
+        self._cursor = cursor or None
