@@ -16,7 +16,7 @@ from tests.builders import PURCHASES
 from tests.protocol.machine import Machine
 from tests.protocol.servers import MemoryServer, RedisServer, Server
 
-EXAMPLES, STEPS = 150, 40
+EXAMPLES, STEPS = 100, 40
 MORE = int(os.environ.get("TEST_PROTOCOL_EXAMPLES", "0"))
 
 

@@ -40,6 +40,10 @@ def one_by_one(
     return guards, published
 
 
+def test_a_trainer_that_knows_nobody_says_what_it_waits_for() -> None:
+    assert a_trainer().status == "warming: 0 of 100 customers, 0 of 28 days"
+
+
 def test_the_first_model_comes_with_the_customer_that_was_missing() -> None:
     _, published = one_by_one(a_trainer(), CUSTOMERS[:100])
 
