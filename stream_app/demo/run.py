@@ -23,6 +23,7 @@ TICK_S = 0.1
 STALL_S = 60.0
 CATCH_UP_S = 30.0
 RATE_S = 2.0
+AGAIN_S = 1.0
 
 
 class StalledError(Exception):
@@ -160,11 +161,19 @@ async def _background(watch: Watch) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended; a cancellation that meets a timeout can be lost (bpo-37658)."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        _, waiting = await asyncio.wait(waiting, timeout=AGAIN_S)
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            task.result()
 
 
 @asynccontextmanager
@@ -179,6 +188,4 @@ async def _ticking(demo: Demo, tick: Callable[[], None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await _end([task])

@@ -101,6 +101,7 @@ class Drivers(Observer):
     def __init__(self) -> None:
         self._checked: Counter[Reason] = Counter()
         self._explained: Counter[Reason] = Counter()
+        self._by_two: Counter[Reason] = Counter()
         self._skipped = 0
 
     def moved(self, replay: Replay, moves: Sequence[SegmentChanged], chunk: Chunk | None) -> None:
@@ -116,6 +117,7 @@ class Drivers(Observer):
             vector = replay.features.vector(states[move.customer_id], to_ms(move.occurred_at))
             self._checked[move.reason] += 1
             self._explained[move.reason] += explains(move, vector, model.current)
+            self._by_two[move.reason] += explains(move, vector, model.current, drivers=2)
 
     def findings(self, replay: Replay) -> Findings:
         """The share explained, by reason."""
@@ -123,10 +125,14 @@ class Drivers(Observer):
         rows = [
             Row(
                 "drivers",
-                f"{reason} moves undone with their first driver",
+                f"{reason} moves undone with their {drivers}",
                 *where,
-                self._explained[reason] / self._checked[reason],
-                EXPLAINED,
+                explained[reason] / self._checked[reason],
+                bar,
+            )
+            for drivers, explained, bar in (
+                ("first driver", self._explained, EXPLAINED),
+                ("first two drivers", self._by_two, None),
             )
             for reason in DRIVEN
             if self._checked[reason]
@@ -138,14 +144,17 @@ class Drivers(Observer):
         return Findings(rows)
 
 
-def explains(move: SegmentChanged, vector: Sequence[float], model: SegmentModel) -> bool:
-    """Whether the customer with this vector had stayed without the first driver's change."""
+def explains(
+    move: SegmentChanged, vector: Sequence[float], model: SegmentModel, drivers: int = 1
+) -> bool:
+    """Whether the customer with this vector had stayed without the change of the first drivers."""
     own = model.index(move.previous.id) if move.previous else None
     if own is None or not move.drivers or move.drivers[0].before is None:
         return False
-    first = move.drivers[0]
     changed = list(vector)
-    changed[model.features.names.index(first.feature)] = move.drivers[0].before
+    for driver in move.drivers[:drivers]:
+        if driver.before is not None:
+            changed[model.features.names.index(driver.feature)] = driver.before
     return model.place(model.coordinates(changed), own).segment == own
 
 

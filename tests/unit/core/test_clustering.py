@@ -120,3 +120,13 @@ def test_the_reservoir_forgets_who_left_the_window() -> None:
 
     assert reservoir.natural[:, 0].tolist() == [float(i) for i in range(15, 25)]
     assert reservoir.full
+
+
+def test_a_scale_hardly_changes_when_a_quarter_of_the_customers_becomes_a_little_less() -> None:
+    """The lower quartile lies between two groups apart: on one side or on the other."""
+    before, after = (
+        clustering.robust_scaling(np.repeat([[0.0], [6.0], [7.0]], counts, axis=0), [1.0], 5.0)
+        for counts in ([255, 495, 250], [245, 505, 250])
+    )
+
+    assert after.scale[0] == pytest.approx(before.scale[0], rel=0.1)

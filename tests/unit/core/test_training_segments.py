@@ -143,12 +143,12 @@ def natural(matrix: Matrix, live: LiveModel) -> Matrix:
 
 
 def test_a_fresh_scaling_moves_no_centre_and_is_published_although_the_centres_fit() -> None:
-    """Both groups stay where they are, but of one so many leave that the median changes sides."""
-    live = LiveModel.start(CONFIG, groups(300, 310, places=(0.0, 10.0)), [1.0], 1)
+    """Both groups stay where they are, but so many change that the median changes sides."""
+    live = LiveModel.start(CONFIG, groups(150, 460, places=(0.0, 10.0)), [1.0], 1)
     live.mark_published()
     before, scaling = natural(live.centres, live), live.scaling
 
-    assert live.guard(groups(500, 95, places=(0.0, 10.0), seed=4)) == "drift"
+    assert live.guard(groups(460, 150, places=(0.0, 10.0), seed=4)) == "drift"
 
     assert scaling.centre[0] > 9.5
     assert abs(live.scaling.centre[0]) < 0.1
