@@ -203,10 +203,12 @@ class Pipeline:
             customers=[CustomerWrite(c, s, (s.due or None) if s else None) for c, s in written],
             outbox=session.enqueue(turn.outbox),
             counts=dict(turn.counts),
+            after=session.last_batch,
         )
         applied = await self.store.apply(session.partition, session.epoch, batch)
         outcome = Outcome(applied, batch.outbox, turn.counts, turn.moves, turn.rejected)
         if outcome.ok:
+            session.last_batch = batch.id
             session.positions[topic] = following
             session.clock = turn.clock
             session.moves += turn.moves.total()

@@ -52,7 +52,9 @@ class CustomerWrite(NamedTuple):
 class Batch:
     """One atomic write. ``base == next`` for writes that consume no record (lapses, re-scores).
 
-    ``id`` is unique, and a retry of the same batch carries the same id.
+    ``id`` is unique, and a retry of the same batch carries the same id. ``after`` is the id of the
+    write before it in the same epoch, empty for the first: states read or cached since then are
+    worth something only if that is still the last write the store knows of.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Batch:
     customers: Sequence[CustomerWrite] = ()
     outbox: Sequence[Pending] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,14 @@ class StoreLostError(Exception):
     """The group has read a partition before, but the store knows nothing of it."""
 
 
+class GapError(Exception):
+    """Kafka has deleted records before they were read."""
+
+
+class SwitchedError(Exception):
+    """Another generation of customers serves since a rebuild: start again on that one."""
+
+
 class PartitionStore(Protocol):
     """State of the partitions: exact, fenced by an epoch, one atomic write per batch."""
 
@@ -93,7 +104,7 @@ class PartitionStore(Protocol):
         """Take the partition: a new, greater epoch; earlier owners are fenced from now on."""
 
     async def apply(self, partition: int, epoch: int, batch: Batch) -> Applied:
-        """Check epoch and base, then write everything, or nothing."""
+        """Check epoch, former write and base, then write everything, or nothing."""
 
     async def load(self, partition: int, customers: Sequence[str]) -> list[CustomerState | None]:
         """Read states in the order asked for; None where a customer is unknown."""

@@ -46,6 +46,7 @@ class Session:
     cache: dict[str, CustomerState] = field(default_factory=dict)
     next_due: int | None = 0
     batches: int = 0
+    last_batch: str = ""
     sent: int = 0
     moves: int = 0
 

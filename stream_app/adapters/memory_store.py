@@ -128,7 +128,7 @@ def _check(held: _Partition, epoch: int, batch: Batch) -> ApplyStatus:
         return ApplyStatus.FENCED
     if held.batch == batch.id:
         return ApplyStatus.OK_DUP
-    if held.positions.get(batch.topic, batch.base) != batch.base:
+    if held.batch != batch.after or held.positions.get(batch.topic, batch.base) != batch.base:
         return ApplyStatus.MISMATCH
     return ApplyStatus.OK
 

@@ -2,8 +2,9 @@
 
 Keys of one partition share the hash tag ``{purchases:p}``, so a write touches one cluster slot:
 ``:wm`` (hash: epoch, owner, last batch, clock, next offset per topic, counters), ``:c1:<customer>``
-(JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). The server
-must run ``maxmemory-policy noeviction``.
+(JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). They begin
+with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a rebuild; the key
+``<namespace>:generation`` says which one serves. The server must run ``maxmemory-policy noeviction``.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -53,6 +54,15 @@ def connect(url: str, timeout: float = 2.0) -> "Redis":
     )
 
 
+def prefix_of(namespace: str, generation: int) -> str:
+    """Begin the keys of a generation's customers.
+
+    >>> prefix_of("seg", 1), prefix_of("seg", 2)
+    ('seg', 'seg.g2')
+    """
+    return namespace if generation == 1 else f"{namespace}.g{generation}"
+
+
 @contextmanager
 def _translated() -> "Iterator[None]":
     """Turn outages into StoreUnavailableError; anything else is a defect and passes."""
@@ -67,18 +77,25 @@ def _translated() -> "Iterator[None]":
 
 
 class RedisStore:
-    """PartitionStore and ModelStore over one client."""
+    """PartitionStore and ModelStore over one client; models are shared by all generations."""
 
-    def __init__(self, client: "Redis", namespace: str = "seg", topic: str = "purchases") -> None:
+    def __init__(
+        self,
+        client: "Redis",
+        namespace: str = "seg",
+        topic: str = "purchases",
+        generation: int = 1,
+    ) -> None:
         self._redis = client
         self._prefix = namespace
         self._topic = topic
+        self.generation = generation
         self._claim = client.register_script((SCRIPTS / "claim.lua").read_text())
         self._apply = client.register_script((SCRIPTS / "apply.lua").read_text())
         self._save = client.register_script((SCRIPTS / "save_model.lua").read_text())
 
     def _key(self, partition: int, name: str) -> str:
-        return f"{self._prefix}:{{{self._topic}:{partition}}}:{name}"
+        return f"{prefix_of(self._prefix, self.generation)}:{{{self._topic}:{partition}}}:{name}"
 
     def _customer(self, partition: int, customer_id: str) -> str:
         return self._key(partition, f"c{STATE_VERSION}:{customer_id}")
@@ -100,7 +117,8 @@ class RedisStore:
         """Write a batch, all or nothing; see `PartitionStore.apply`."""
         keys = [self._key(partition, name) for name in ("wm", "due", "out")]
         keys += [self._customer(partition, write.customer_id) for write in batch.customers]
-        args: list[Any] = [epoch, batch.id, batch.topic, batch.base, batch.next, batch.clock]
+        args: list[Any] = [epoch, batch.id, batch.after, batch.topic]
+        args += [batch.base, batch.next, batch.clock]
         args += _group([pair for pair in batch.counts.items() if pair[1]])
         args += _group([_customer_args(write) for write in batch.customers])
         args += _group([(p.id, msgspec.msgpack.encode(p.message)) for p in batch.outbox])
@@ -158,6 +176,16 @@ class RedisStore:
         found |= {f"next:{topic}": at for topic, at in _numbers(fields, "next:").items()}
         return found | {"clock": int(fields.get("clock", 0))}
 
+    async def serving(self) -> int:
+        """Return the generation of customers that serves."""
+        with _translated():
+            return int(await self._redis.get(f"{self._prefix}:generation") or 1)
+
+    async def follow(self) -> int:
+        """Work on the generation that serves from now on; return its number."""
+        self.generation = await self.serving()
+        return self.generation
+
     async def owner(self, partition: int) -> str:
         """Name the process that claimed the partition last; empty when none ever did."""
         with _translated():
@@ -201,7 +229,7 @@ class RedisStore:
 
     async def settle(self, facts: dict[str, str]) -> dict[str, str]:
         """Write facts that must never change under stored state, once; return what is stored."""
-        key = f"{self._prefix}:meta"
+        key = f"{prefix_of(self._prefix, self.generation)}:meta"
         with _translated():
             async with self._redis.pipeline(transaction=True) as pipe:
                 for name, value in facts.items():

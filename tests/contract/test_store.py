@@ -1,7 +1,9 @@
 """One suite for every store: what the pipeline relies on, on memory and on a real server."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.builders import a_snapshot
 Store = MemoryStore | RedisStore
 TOPIC = "purchases"
 _batches = count(1)
+_accepted: WeakKeyDictionary[Store, dict[tuple[int, int], str]] = WeakKeyDictionary()
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
@@ -45,7 +48,13 @@ def a_write(customer: str, orders: int = 1, due: int | None = None) -> CustomerW
 
 
 async def write(store: Store, claim: Claim, batch: Batch, partition: int = 0) -> Applied:
-    return await store.apply(partition, claim.epoch, batch)
+    """Write as a session does: each batch names the one accepted before it in its epoch."""
+    accepted = _accepted.setdefault(store, {})
+    batch = replace(batch, after=accepted.get((partition, claim.epoch), ""))
+    applied = await store.apply(partition, claim.epoch, batch)
+    if applied.status is ApplyStatus.OK:
+        accepted[partition, claim.epoch] = batch.id
+    return applied
 
 
 async def test_a_new_partition_has_no_position_and_an_epoch(store: Store) -> None:
@@ -125,6 +134,17 @@ async def test_a_write_before_the_first_record_does_not_fix_the_position(store: 
     await write(store, claim, a_batch(0, 0, a_write("ann")))
 
     assert (await write(store, claim, a_batch(5, 8))).status is ApplyStatus.OK
+
+
+async def test_a_write_that_skips_the_one_before_it_is_refused(store: Store) -> None:
+    claim = await store.claim(0, "w1")
+    await write(store, claim, a_batch(0, 3))
+    skipping = replace(a_batch(3, 4, a_write("ann")), after="another")
+
+    answer = await store.apply(0, claim.epoch, skipping)
+
+    assert answer.status is ApplyStatus.MISMATCH
+    assert await store.load(0, ["ann"]) == [None]
 
 
 async def test_topics_of_a_partition_have_positions_of_their_own(store: Store) -> None:

@@ -97,7 +97,8 @@ class Ledger:
             return ApplyStatus.FENCED
         if batch.id == self.batch:
             return ApplyStatus.OK_DUP
-        fits = self.positions.get(batch.topic, batch.base) == batch.base
+        follows = batch.after == self.batch
+        fits = follows and self.positions.get(batch.topic, batch.base) == batch.base
         return ApplyStatus.OK if fits else ApplyStatus.MISMATCH
 
     def claimed(self, epoch: int) -> "Ledger":

@@ -76,9 +76,8 @@ class Machine(RuleBasedStateMachine):
         return [(owner, owner.session) for owner in self.idle if owner.session]
 
     @property
-    def waiting(self) -> list[tuple[Owner, Session, Job]]:
-        some = ((owner, owner.session, owner.job) for owner in self._owners if owner.waits)
-        return [(owner, session, job) for owner, session, job in some if session and job]
+    def waiting(self) -> list[Owner]:
+        return [owner for owner in self._owners if owner.waits]
 
     @property
     def publishers(self) -> list[Owner]:
@@ -122,29 +121,15 @@ class Machine(RuleBasedStateMachine):
         self._start(owner, session, Job(PURCHASES, position, position), loss)
 
     def _start(self, owner: Owner, session: Session, job: Job, loss: Loss) -> None:
-        if not self._is_untold(owner, session, job, session.batches):
-            note(f"  {owner}, {loss}")
-            self.run(owner.start(session, job, loss))
+        note(f"  {owner}, {loss}")
+        self.run(owner.start(session, job, loss))
 
     @precondition(lambda self: self.waiting)
     @rule(who=ANY, loss=LOSSES)
     def repeat(self, who: int, loss: Loss) -> None:
-        owner, session, job = one(self.waiting, who)
-        if not self._is_untold(owner, session, job, session.batches - 1):
-            note(f"  {owner}, {loss}")
-            self.run(owner.repeat(loss))
-
-    def _is_untold(self, owner: Owner, session: Session, job: Job, before: int) -> bool:
-        """Whether the store fell back under a live session, and the job's base does not tell.
-
-        Such a write is accepted though it builds on lost ones: left out here.
-        ``before``: the number of the session's write before this one.
-        """
-        ledger = self._ledgers[owner.partition]
-        if ledger.epoch != session.epoch or ledger.positions.get(job.topic, job.base) != job.base:
-            return False
-        known = {f"{session.epoch}-{before + 1}", f"{session.epoch}-{before}" if before else ""}
-        return ledger.batch not in known
+        owner = one(self.waiting, who)
+        note(f"  {owner}, {loss}")
+        self.run(owner.repeat(loss))
 
     @precondition(lambda self: self.ready)
     @rule(who=ANY, shift=st.sampled_from([-2, -1, 1, 2]))
@@ -155,7 +140,8 @@ class Machine(RuleBasedStateMachine):
         if base:
             state = CustomerWrite("ann", CustomerState(orders=99), 1)
             entry = Pending(f"{session.epoch}-999", Outgoing("stray", None, None))
-            batch = Batch("stray", PURCHASES, base, base + 1, 1, (state,), (entry,), {"stray": 1})
+            what = ((state,), (entry,), {"stray": 1}, session.last_batch)
+            batch = Batch("stray", PURCHASES, base, base + 1, 1, *what)
             answer = self.run(self._server.store.apply(owner.partition, session.epoch, batch))
             self.answered(owner.partition, session.epoch, batch, answer)
             assert answer.status in {ApplyStatus.FENCED, ApplyStatus.MISMATCH}

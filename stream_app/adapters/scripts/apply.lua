@@ -1,11 +1,11 @@
 -- One atomic write, or nothing. All checks come first; the first write is one that needs memory,
 -- so a full store refuses the whole call.
 -- KEYS: watermark hash, due set, outbox stream, then one key per customer.
--- ARGV: epoch, batch id, topic, base, next, clock,
+-- ARGV: epoch, batch id, id of the batch before, topic, base, next, clock,
 --       count of counters, (name, increment) each,
 --       count of customers, (customer, JSON or '' to erase, due or '' to leave the due set) each,
 --       count of messages, (id, packed message) each.
-local stored = redis.call('HMGET', KEYS[1], 'epoch', 'batch', 'next:' .. ARGV[3])
+local stored = redis.call('HMGET', KEYS[1], 'epoch', 'batch', 'next:' .. ARGV[4])
 local position = stored[3] or '-1'
 
 local function answer(status)
@@ -15,15 +15,16 @@ end
 
 if stored[1] ~= ARGV[1] then return answer('FENCED') end
 if stored[2] == ARGV[2] then return answer('OK_DUP') end
-if stored[3] and stored[3] ~= ARGV[4] then return answer('MISMATCH') end
+if stored[2] ~= ARGV[3] then return answer('MISMATCH') end
+if stored[3] and stored[3] ~= ARGV[5] then return answer('MISMATCH') end
 
-redis.call('HSET', KEYS[1], 'batch', ARGV[2], 'clock', ARGV[6])
-if ARGV[4] ~= ARGV[5] then
-  position = ARGV[5]
-  redis.call('HSET', KEYS[1], 'next:' .. ARGV[3], position)
+redis.call('HSET', KEYS[1], 'batch', ARGV[2], 'clock', ARGV[7])
+if ARGV[5] ~= ARGV[6] then
+  position = ARGV[6]
+  redis.call('HSET', KEYS[1], 'next:' .. ARGV[4], position)
 end
 
-local at = 7
+local at = 8
 local function items(width, each)
   local count = tonumber(ARGV[at])
   for i = 1, count do each(i, at + 1 + (i - 1) * width) end
