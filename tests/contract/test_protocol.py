@@ -1,7 +1,8 @@
 """Any order of claims, writes, losses, crashes and rollbacks leaves an exact history.
 
 Tried: without the check of the epoch, of the base or of the repeated batch in ``apply.lua``, this
-fails; the check of the write before has a test of its own. TEST_PROTOCOL_EXAMPLES=1000 asks for more runs, and each time for others.
+fails; the check of the write before has a test of its own. TEST_PROTOCOL_EXAMPLES=1000 asks for
+more runs, and each time for others.
 """
 
 import os
