@@ -89,12 +89,13 @@ On day 120 half of a persona becomes a new one (split), or a persona takes up th
 had lost half of its customers before it vanished died, however few it left to a neighbour; so a
 persona whose customers wander off one by one dies too. Followed is the segment in which most of
 the persona's customers were, through everything published of it until day 480. A segment whose
-customers merely fall silent lives on, with another name. A split is seen when the number of segments
-is chosen anew, or a reseed tells the halves apart. In the seed in which none is published for the
-persona's segment, four segments stayed too long: the half that kept its habits first went to the
-bargain hunters, whom it had come to resemble more, and was told apart from them ten weeks later, as a
-split of theirs. Until the scales became means around the quartiles, three of five seeds missed it;
-means over 12, 15, 20 and 25 points were tried and cost inertia or ids in the stationary shop.""",
+customers merely fall silent lives on, with another name. A split is seen when the number of
+segments is chosen anew, or a reseed tells the halves apart. In the seed in which none is
+published for the persona's segment, four segments stayed too long: the half that kept its habits
+first went to the bargain hunters, whom it had come to resemble more, and was told apart from them
+ten weeks later, as a split of theirs. Until the scales became means around the quartiles, three
+of five seeds missed it; means over 12, 15, 20 and 25 points were tried and cost inertia or ids in
+the stationary shop.""",
     ),
     "optional": (
         "Optional features",
