@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-kafka lint bench quality clean
+.PHONY: help install demo test test-kafka soak fuzz lint bench quality clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,13 @@ test: $(STAMP)  ## run all tests
 
 test-kafka: $(STAMP)  ## run the tests that need a broker on Apache Kafka (Java 17, Maven)
 	@$(BIN)/python -m tests.kafka $(ARGS)
+
+soak: $(STAMP)  ## faults under load, then a recount: MINUTES=20 SEED=1 BROKER=embedded, kafka1, kafka3
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) \
+	  --broker $(or $(BROKER),embedded) $(ARGS)
+
+fuzz: $(STAMP)  ## hostile records into decoding, led by coverage: INPUTS=1000000 SEED=1 (extra fuzz)
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1) $(ARGS)
 
 lint: $(STAMP)  ## check style, format and types
 	@$(BIN)/ruff check .

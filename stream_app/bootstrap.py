@@ -6,17 +6,20 @@ import sys
 import traceback
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
-import faust
 from aiokafka.errors import InvalidSessionTimeoutError
 
+from stream_app.adapters.http import serve
 from stream_app.adapters.kafka_group import REFUSALS
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
+from stream_app.adapters.log_ends import LogEnds
 from stream_app.adapters.metrics import Metrics
+from stream_app.adapters.patient_store import PatientStore
 from stream_app.adapters.redis_store import RedisStore, connect
 from stream_app.config import ClockMode, ConfigError, Settings
 from stream_app.core.events import Limits, to_ms
@@ -24,12 +27,27 @@ from stream_app.core.features import FeatureSet
 from stream_app.core.flood import FloodError
 from stream_app.core.model import Models
 from stream_app.core.turn import Rules
+from stream_app.health import Health, Standing
 from stream_app.pipeline import Pipeline
-from stream_app.ports import PartitionStore, StoreLostError, StoreUnavailableError
+from stream_app.ports import (
+    GapError,
+    PartitionStore,
+    StoreLostError,
+    StoreUnavailableError,
+    SwitchedError,
+)
+from stream_app.process import Process
+from stream_app.watchdog import StallError
 
 EXIT_FLOOD = 65
 EXIT_SOFTWARE = 70
+EXIT_STALLED = 74
+EXIT_SWITCHED = 75
 EXIT_CONFIG = 78
+SENTENCES = (
+    *(ConfigError, FloodError, GapError, StallError),
+    *(StoreLostError, SwitchedError, TimeoutError),
+)
 
 
 def features_of(settings: Settings) -> FeatureSet:
@@ -63,11 +81,25 @@ def pipeline_of(settings: Settings, store: PartitionStore, models: Models) -> Pi
     return Pipeline(store, models, rules, limits_of(settings), topics, settings.cache_customers)
 
 
-def store_of(settings: Settings) -> RedisStore:
-    """Open the store; ConfigError if no URL is set."""
+def store_of(settings: Settings, generation: int = 1) -> RedisStore:
+    """Open the store; ConfigError if no URL is set.
+
+    Call `RedisStore.follow` before anything is asked of the customers that serve.
+    """
     if not settings.redis_url:
         raise ConfigError("REDIS_URL is not set: for example redis://127.0.0.1:6379/0")
-    return RedisStore(connect(settings.redis_url), settings.namespace, settings.topic_purchases)
+    client, topic = connect(settings.redis_url), settings.topic_purchases
+    return RedisStore(client, settings.namespace, topic, generation)
+
+
+def facts_of(settings: Settings) -> dict[str, str]:
+    """Name what must stay as it is while the customers counted with it are stored."""
+    return {
+        "PARTITIONS": str(settings.partitions),
+        "HALF_LIFE_DAYS": f"{settings.half_life_days:.15g}",
+        "BASE_CURRENCY": settings.base_currency,
+        "TOPIC_PURCHASES": settings.topic_purchases,
+    }
 
 
 async def settle(settings: Settings, store: RedisStore) -> None:
@@ -75,13 +107,9 @@ async def settle(settings: Settings, store: RedisStore) -> None:
 
     Raises ConfigError naming the setting, or that the store does not answer.
     """
-    facts = {
-        "PARTITIONS": str(settings.partitions),
-        "HALF_LIFE_DAYS": f"{settings.half_life_days:.15g}",
-        "BASE_CURRENCY": settings.base_currency,
-        "TOPIC_PURCHASES": settings.topic_purchases,
-    }
+    facts = facts_of(settings)
     try:
+        await store.follow()
         stored = await store.settle(facts)
     except StoreUnavailableError as error:
         raise ConfigError(f"REDIS_URL: the store does not answer: {error}") from None
@@ -89,19 +117,22 @@ async def settle(settings: Settings, store: RedisStore) -> None:
         if stored[name] != value:
             raise ConfigError(
                 f"SEGMENTER_{name} is {value}, but the stored customers were counted with "
-                f"{stored[name]}: set it back, or start afresh with another SEGMENTER_NAMESPACE "
-                "and SEGMENTER_GROUP"
+                f"{stored[name]}: set it back, or count them anew with `segmenter rebuild`"
             )
 
 
-async def prepare(settings: Settings) -> None:
-    """Check the store and create missing topics; ConfigError or TopicError if that can't be."""
+async def prepare(settings: Settings) -> int:
+    """Check the store and create missing topics; return the generation that serves.
+
+    Raises ConfigError or TopicError if that can't be.
+    """
     store = store_of(settings)
     try:
         await settle(settings, store)
     finally:
         await store.close()
     await ensure_topics(settings)
+    return store.generation
 
 
 def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkApp:
@@ -147,20 +178,29 @@ def _refusal(error: Exception, settings: Settings, group: str) -> Exception:
     return error
 
 
-def run_app(app: ChunkApp, metrics: Metrics, settings: Settings) -> NoReturn:
-    """Serve the metrics and run a Faust app until a signal stops it."""
+def run_app(
+    app: ChunkApp, metrics: Metrics, settings: Settings, store: PatientStore, standing: Standing
+) -> NoReturn:
+    """Serve metrics and health, and run a Faust app until a signal or the watchdog stops it."""
+    name = "trainer" if app.conf.id.endswith("-trainer") else "worker"
+    ends = LogEnds(settings.kafka_broker)
+    fail = partial(give_up, name)
+    health = Health(app, standing, store, ends, settings.stall_seconds, fail)
+    pages = {"/healthz": health.alive, "/readyz": health.ready}
     try:
-        port = metrics.serve(settings.metrics_host, settings.metrics_port)
+        port = serve(settings.metrics_host, settings.metrics_port, metrics.registry, pages)
     except OSError as error:
         raise ConfigError(
             f"SEGMENTER_METRICS_PORT: cannot serve on {settings.metrics_host}:"
             f"{settings.metrics_port}: {error.strerror}"
         ) from None
     sys.stderr.write(f"metrics: http://{settings.metrics_host}:{port}/metrics\n")
-    worker = faust.Worker(app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False)
+    options = {"loglevel": settings.log_level, "quiet": True, "redirect_stdouts": False}
+    process = Process(app, health, **options)
     with TemporaryDirectory(prefix="segmenter-faust-") as folder:
         app.conf.datadir = Path(folder)  # Faust makes one although there are no tables
-        worker.execute_from_commandline()
+        process.watch()
+        process.execute_from_commandline()
 
 
 def owner_name() -> str:
@@ -170,9 +210,14 @@ def owner_name() -> str:
 
 def give_up(process: str, error: BaseException) -> NoReturn:
     """Say why and leave at once; a supervisor restarts what can be restarted."""
-    codes: dict[type[BaseException], int] = {ConfigError: EXIT_CONFIG, FloodError: EXIT_FLOOD}
+    codes: dict[type[BaseException], int] = {
+        ConfigError: EXIT_CONFIG,
+        FloodError: EXIT_FLOOD,
+        StallError: EXIT_STALLED,
+        SwitchedError: EXIT_SWITCHED,
+    }
     code = codes.get(type(error), EXIT_SOFTWARE)
-    if not isinstance(error, ConfigError | FloodError | StoreLostError | TimeoutError):
+    if not isinstance(error, SENTENCES):
         traceback.print_exception(error)
     sys.stderr.write(f"segmenter {process}: {type(error).__name__}: {error}\n")
     sys.stderr.flush()

@@ -146,7 +146,9 @@ class Settings(BaseSettings):
         "largest=0.8,ratio=2,calm=2000 (the defaults)",
     )
     crash_at: str = Field(
-        "", description="For tests: kill the process at a step, as before:apply:5 or after:trim:1"
+        "",
+        description="For tests: kill the process at a step, as before:apply:5 or after:trim:1, or "
+        "hang there, as stall:apply:5 (the step) or block:apply:5 (the event loop)",
     )
     thaw: bool = Field(False, description="Accept the first model beyond the drift limits")
     seed: int = Field(42, description="Seed of clustering and sampling")
@@ -161,6 +163,9 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address the metrics server binds to")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of the metrics server; 0 takes a free one"
+    )
+    stall_seconds: float = Field(
+        60.0, ge=1, description="A process ends when work has waited so long and nothing has moved"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", description="DEBUG, INFO, WARNING or ERROR"

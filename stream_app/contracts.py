@@ -8,10 +8,23 @@ Unknown fields of incoming messages are ignored, so a shop may add its own; ever
 leaves is closed. ``segmenter schema`` writes these classes as JSON Schema and AsyncAPI.
 """
 
+import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
 
 Id = Annotated[
     str,
@@ -23,12 +36,27 @@ Label = Annotated[
     StringConstraints(
         min_length=1,
         max_length=64,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
     ),
     Field(description="1 to 64 characters, not blank, no control characters"),
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+_aware: TypeAdapter[datetime] = TypeAdapter(Annotated[AwareDatetime, Strict()])
+
+
+def _dated(value: object, info: ValidationInfo) -> object:
+    """Read a date; refuse a bare number in quotes: 20260101 would be seconds since 1970."""
+    if info.mode != "json" or not isinstance(value, str):
+        return value
+    if re.fullmatch(r"[+-]?[\d.]*", value):
+        raise PydanticCustomError("moment", "write it as in 2026-01-31T12:00:00Z, not as a number")
+    return _aware.validate_strings(value)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_dated)]
 
 
 class _In(BaseModel):
@@ -64,7 +92,7 @@ class Purchase(_In):
     schema_version: Literal[1] = 1
     event_id: Id = Field(description="Unique; the same id again is a duplicate and is ignored")
     customer_id: Id
-    occurred_at: AwareDatetime = Field(description="When the customer paid, with its UTC offset")
+    occurred_at: Moment = Field(description="When the customer paid, with its UTC offset")
     type: Literal["purchase", "refund"] = "purchase"
     currency: Currency = Field("USD", description="ISO 4217; needs a rate unless it is the base")
     total: Amount = Field(description="Paid, after the discount; for a refund: paid back")
@@ -91,7 +119,7 @@ class Profile(_In):
 
     schema_version: Literal[1] = 1
     customer_id: Id
-    updated_at: AwareDatetime = Field(description="When the customer declared this")
+    updated_at: Moment = Field(description="When the customer declared this")
     birth_year: Annotated[int, Field(ge=1880, le=2100)] | None = None
     age: Annotated[int, Field(ge=0, le=130)] | None = Field(
         None, description="Age in years at updated_at, where the birth year is not known"
@@ -200,6 +228,7 @@ class RejectReason(StrEnum):
     IN_THE_FUTURE = "in-the-future"
     TOO_OLD = "too-old"
     HANDLER_ERROR = "handler-error"
+    GAP = "gap"
 
 
 class DeadLetter(_Out):

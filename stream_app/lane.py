@@ -96,6 +96,11 @@ class Lane:
         """Next offset in the store; None where nothing is stored of the topic."""
         return None if topic in self._fresh else self.session.positions.get(topic)
 
+    @property
+    def publishing(self) -> bool:
+        """Whether a write waits to be published."""
+        return self._publishing is not None and not self._publishing.done()
+
     async def put(self, chunk: Chunk, end: int | None) -> None:
         """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""
         if end is not None:
@@ -211,7 +216,8 @@ class Lane:
         """Publish in order, one write at a time, while the next chunk is being processed."""
         if self._publishing:
             await self._publishing
-        self._publishing = asyncio.create_task(self._send(entries, chunk))
+        sending = self._send(entries, chunk)
+        self._publishing = asyncio.create_task(sending, name=f"lane-{self.partition}")
 
     async def _send(self, entries: list[Pending], chunk: Chunk | None) -> None:
         if entries:
@@ -248,4 +254,5 @@ class Lane:
         if sample:
             if self._sampling:
                 await self._sampling
-            self._sampling = asyncio.create_task(self._services.publish_sample(sample))
+            sending = self._services.publish_sample(sample)
+            self._sampling = asyncio.create_task(sending, name=f"lane-{self.partition}")

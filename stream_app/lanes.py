@@ -7,9 +7,11 @@ from typing import NoReturn
 
 from faust.types import TP
 
+from stream_app.config import ConfigError
 from stream_app.lane import Lane
 from stream_app.pipeline import Chunk
-from stream_app.ports import StoreLostError
+from stream_app.ports import GapError, StoreLostError
+from stream_app.watchdog import Place
 
 logger = logging.getLogger(__name__)
 FINISH_S = 3.0
@@ -24,10 +26,12 @@ class Lanes:
         new_lane: Callable[[int], Lane],
         topics: Iterable[str],
         fail: Callable[[BaseException], NoReturn],
+        partitions: int | None = None,
     ) -> None:
         self._new_lane = new_lane
         self._topics = frozenset(topics)
         self._fail = fail
+        self._partitions = partitions
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._finishing: set[asyncio.Task[None]] = set()
@@ -37,6 +41,7 @@ class Lanes:
     async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:
         """Claim what is newly ours, once per generation of the group; tell where to read."""
         wanted = {tp.partition for tp in assigned if tp.topic in self._topics}
+        self._check_count(wanted)
         if generation != self._generation:
             self._generation = generation
             self._stop(set(self._lanes))
@@ -45,13 +50,25 @@ class Lanes:
         try:
             async with asyncio.timeout(CLAIM_S):
                 await asyncio.gather(*(self._begin(p) for p in sorted(wanted - set(self._lanes))))
-        except TimeoutError as error:
-            self._fail(error)
+        except TimeoutError:
+            self._fail(TimeoutError(f"the store did not hand over partitions in {CLAIM_S:.0f} s"))
         return {
             tp: self._lanes[tp.partition].session.positions.get(tp.topic)
             for tp in assigned
             if tp.topic in self._topics
         }
+
+    def _check_count(self, wanted: set[int]) -> None:
+        """Refuse partitions that were added while this process ran: customers have moved there."""
+        if self._partitions is not None and max(wanted, default=0) >= self._partitions:
+            self._fail(
+                ConfigError(
+                    f"SEGMENTER_PARTITIONS is {self._partitions}, but the topics have partition "
+                    f"{max(wanted)}: partitions were added, and new records of stored customers may"
+                    " be in another one. Set it to the new number, the same for purchases and "
+                    "profiles, and count everything anew with `segmenter rebuild`"
+                )
+            )
 
     async def _begin(self, partition: int) -> None:
         lane = self._new_lane(partition)
@@ -73,7 +90,8 @@ class Lanes:
                 StoreLostError(
                     f"{tp.topic}/{tp.partition}: the consumer group has read up to {committed}, but"
                     " the store has no watermark for it: it was emptied, or it is another database."
-                    " Restore it (REDIS_URL), or set a new SEGMENTER_GROUP to read everything again"
+                    " Restore it, correct REDIS_URL, or count everything that Kafka still has anew "
+                    "with `segmenter rebuild`"
                 )
             )
         lane = self._lanes.get(tp.partition)
@@ -81,10 +99,36 @@ class Lanes:
             lane.begin(tp.topic, earliest)
         return earliest
 
+    def overrun(self, tp: TP, stored: int, earliest: int) -> None:
+        """Refuse to go on where Kafka has deleted records that are not counted yet."""
+        if tp.topic in self._topics:
+            self._fail(
+                GapError(
+                    f"{tp.topic}/{tp.partition}: the store is at offset {stored}, but Kafka has "
+                    f"deleted everything before {earliest}: {earliest - stored} offsets are gone "
+                    "uncounted. Accept that and go on after them with `segmenter skip-gap`, or "
+                    "count everything that Kafka still has anew with `segmenter rebuild`. And make "
+                    "the topic's retention longer than any outage"
+                )
+            )
+
     def durable(self, tp: TP) -> int | None:
         """Return the watermark."""
         lane = self._lanes.get(tp.partition) or self._finished.get(tp.partition)
         return lane.durable(tp.topic) if lane else None
+
+    def position(self, tp: TP) -> int | None:
+        """Return the next offset to be applied; None while the partition is not claimed."""
+        lane = self._lanes.get(tp.partition)
+        return lane.session.positions.get(tp.topic) if lane else None
+
+    def outboxes(self) -> list[Place]:
+        """Tell where writes wait to be published."""
+        return [
+            Place(f"outbox/{p}", lane.session.sent, lane.session.sent + 1, "writes", p)
+            for p, lane in list(self._lanes.items())
+            if lane.publishing
+        ]
 
     def release(self, revoked: set[TP]) -> None:
         """Let the lanes of revoked partitions finish what they have in hand."""

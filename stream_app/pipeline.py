@@ -176,7 +176,7 @@ class Pipeline:
     def _turn(
         self, session: Session, topic: str, states: dict[str, CustomerState | None], wall: int
     ) -> Turn:
-        replay = self.rules.event_clock
+        replay = self.rules.event_clock or self.rules.history
         judge = Judge(
             models=self.models,
             epoch=session.epoch,

@@ -1,12 +1,15 @@
 """What travels through a lane: chunks of records, and what the owner knows of its partition."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from stream_app.core.events import Record
 from stream_app.core.folds import CustomerState
 from stream_app.core.messages import Outgoing
 from stream_app.ports import Claim, Pending
+
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,19 @@ class Session:
                 self.cache[customer_id] = state
         for customer_id in list(self.cache)[: max(0, len(self.cache) - most)]:
             del self.cache[customer_id]
+
+
+def round_robin(fetched: Mapping[Place, Iterable[Chunk]]) -> Iterator[tuple[Place, Chunk]]:
+    """Take one chunk of each partition in turn.
+
+    >>> [chunk for _, chunk in round_robin({"a": [1, 2], "b": [3]})]
+    [1, 3, 2]
+    """
+    waiting = {place: iter(chunks) for place, chunks in fetched.items()}
+    while waiting:
+        for place in list(waiting):
+            chunk = next(waiting[place], None)
+            if chunk is None:
+                del waiting[place]
+            else:
+                yield place, chunk

@@ -17,6 +17,7 @@ from stream_app import crash
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.metrics import Metrics
+from stream_app.adapters.patient_store import PatientStore
 from stream_app.bootstrap import (
     faust_app,
     features_of,
@@ -34,6 +35,7 @@ from stream_app.core.model import SnapshotError
 from stream_app.core.training import Trainer, TrainingConfig
 from stream_app.names import read_names
 from stream_app.pipeline import Chunk
+from stream_app.watchdog import Place
 
 logger = logging.getLogger(__name__)
 NOTICE_KEY = b"notice"
@@ -44,15 +46,21 @@ class GroupPositions:
 
     def __init__(self) -> None:
         self._next: dict[TP, int] = {}
+        self._begun: dict[TP, int] = {}
 
     async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:  # noqa: ARG002
         """Ask Kafka for each."""
         self._next.clear()
+        self._begun.clear()
         return dict.fromkeys(assigned)
 
-    async def start(self, tp: TP, committed: int | None, earliest: int) -> int:  # noqa: ARG002
+    async def start(self, tp: TP, committed: int | None, earliest: int) -> int:
         """Go on after the last commit."""
-        return earliest if committed is None else max(committed, earliest)
+        self._begun[tp] = earliest if committed is None else max(committed, earliest)
+        return self._begun[tp]
+
+    def overrun(self, tp: TP, stored: int, earliest: int) -> None:
+        """Go on: samples that have expired are of no use."""
 
     def durable(self, tp: TP) -> int | None:
         """Return where learning got to."""
@@ -62,6 +70,15 @@ class GroupPositions:
         """Forget the partition."""
         for tp in revoked:
             self._next.pop(tp, None)
+            self._begun.pop(tp, None)
+
+    def position(self, tp: TP) -> int | None:
+        """Return the offset of the next sample; None before the partition is taken up."""
+        return self._next.get(tp, self._begun.get(tp))
+
+    def outboxes(self) -> tuple[Place, ...]:
+        """Tell of nothing: the trainer has no outbox."""
+        return ()
 
     def learned(self, chunk: Chunk) -> None:
         """Note that a chunk was learned."""
@@ -84,7 +101,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one trainer until it is stopped by a signal."""
     asyncio.run(prepare(settings))
     process = TrainerProcess(settings)
-    run_app(process.app, process.metrics, settings)
+    run_app(process.app, process.metrics, settings, process.store, process.positions)
 
 
 class TrainerProcess:
@@ -97,11 +114,12 @@ class TrainerProcess:
         self._config = training_config(settings)
         self._names = read_names(settings.names_file)
         self._store = store_of(settings)
+        self.store = PatientStore(self._store, self.metrics)
         self._publisher = KafkaPublisher(settings)
         self._trainer: Trainer | None = None
         self._status = ""
-        self._positions = GroupPositions()
-        self.app = faust_app(settings, f"{settings.group}-trainer", self._positions)
+        self.positions = GroupPositions()
+        self.app = faust_app(settings, f"{settings.group}-trainer", self.positions)
         topic = self.app.topic(settings.topic_vectors, key_serializer="raw", value_serializer="raw")
         self.app.agent(topic, name="learn")(self._learn)
         self.app.on_before_shutdown.connect(self._stop)
@@ -112,7 +130,7 @@ class TrainerProcess:
         async for chunk in stream:
             for record in chunk.records:
                 await self._sample(record.value)
-            self._positions.learned(chunk)
+            self.positions.learned(chunk)
 
     async def _sample(self, value: bytes | None) -> None:
         try:
@@ -139,9 +157,10 @@ class TrainerProcess:
 
     async def _stored(self) -> tuple[ModelSnapshot | None, dict[int, str]]:
         """Read the latest snapshot and the user's names; those given by command win."""
-        latest = await self._store.latest_version()
-        snapshot = await self._store.load_model(latest) if latest else None
-        return snapshot, self._names | await self._store.names()
+        store, patiently = self._store, self.store.patiently
+        latest = await patiently(store.latest_version)
+        snapshot = await patiently(lambda: store.load_model(latest)) if latest else None
+        return snapshot, self._names | await patiently(store.names)
 
     async def _resume(self) -> Trainer:
         try:
@@ -151,7 +170,7 @@ class TrainerProcess:
         return Trainer(self._features, self._config, snapshot, names)
 
     async def _publish(self, trainer: Trainer, snapshot: ModelSnapshot) -> None:
-        if not await self._store.save_model(snapshot):
+        if not await self.store.patiently(lambda: self._store.save_model(snapshot)):
             logger.warning("model %d exists already: going on from it", snapshot.version)
             stored, names = await self._stored()
             self._trainer = None if stored is None else trainer

@@ -9,7 +9,7 @@ from faust.types import TP, StreamT
 from stream_app import crash
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_publisher import KafkaPublisher
-from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer
+from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer, ChunkThread
 from stream_app.adapters.letter_marks import letter_marks, refuse_halted
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore
@@ -33,7 +33,7 @@ from stream_app.lane import Lane, LaneServices
 from stream_app.lanes import Lanes
 from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Session
-from stream_app.ports import ModelStore, Pending, StoreUnavailableError
+from stream_app.ports import ModelStore, Pending, StoreUnavailableError, SwitchedError
 
 logger = logging.getLogger(__name__)
 REFRESH_S = 0.25
@@ -41,18 +41,24 @@ REFRESH_S = 0.25
 
 def run(settings: Settings) -> NoReturn:
     """Run one worker until it is stopped by a signal."""
-    asyncio.run(prepare(settings))
+    generation = asyncio.run(prepare(settings))
     asyncio.run(refuse_halted(settings))
-    worker = Worker(settings)
-    run_app(worker.app, worker.metrics, settings)
+    worker = Worker(settings, generation)
+    run_app(worker.app, worker.metrics, settings, worker.store, worker.lanes)
 
 
 async def refresh_models(
-    store: ModelStore, models: Models, features: FeatureSet, margin: float
+    store: ModelStore, models: Models, features: FeatureSet, margin: float, *, anew: bool = False
 ) -> None:
-    """Load the newest snapshots that are not served yet; those of other features never score."""
+    """Load the newest snapshots that are not served yet; those of other features never score.
+
+    What a store that was rolled back knows no more is not served any longer. ``anew`` loads all
+    again, for after an outage: the same numbers may have been given to other snapshots meanwhile.
+    """
     latest = await store.latest_version()
-    known = models.current.version if models else max(0, latest - models.keep)
+    models.forget(latest)
+    oldest = max(0, latest - models.keep)
+    known = models.current.version if models and not anew else oldest
     for version in range(known + 1, latest + 1):
         try:
             snapshot = await store.load_model(version)
@@ -65,18 +71,20 @@ async def refresh_models(
 class Worker:
     """Everything one worker process is made of."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, generation: int = 1) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.models = Models()
-        self._redis: RedisStore = store_of(settings)
-        self._store = PatientStore(self._redis, self.metrics)
+        self._redis: RedisStore = store_of(settings, generation)
+        self.store = PatientStore(self._redis, self.metrics)
         self._publisher = KafkaPublisher(settings)
-        self._pipeline = pipeline_of(settings, self._store, self.models)
+        self._pipeline = pipeline_of(settings, self.store, self.models)
         self._owner = owner_name()
         self._flood = FloodGuard(settings.dead_letter_limit)
         topics = (settings.topic_purchases, settings.topic_profiles)
-        self.lanes = Lanes(self._lane, topics, lambda error: give_up("worker", error))
+        self.lanes = Lanes(
+            self._lane, topics, lambda error: give_up("worker", error), settings.partitions
+        )
         self.app: ChunkApp = faust_app(settings, settings.group, self.lanes)
         self._connect(topics)
         self._arm()
@@ -84,6 +92,7 @@ class Worker:
     def _arm(self) -> None:
         store = self._redis
         steps: dict[str, crash.Place] = {
+            "fetch": (ChunkThread, "_fetch_records"),
             "decode": (self._pipeline, "_decode"),
             "read": (store, "load"),
             "apply": (store, "apply"),
@@ -111,15 +120,28 @@ class Worker:
 
     async def _refresh(self) -> None:
         """Serve new models soon after they are stored."""
-        features = self._pipeline.rules.features
+        features, margin = self._pipeline.rules.features, self.settings.margin
+        anew = False
         while True:
             try:
-                await refresh_models(self._redis, self.models, features, self.settings.margin)
+                await self._heed_switch()
+                await refresh_models(self._redis, self.models, features, margin, anew=anew)
+                anew = False
             except StoreUnavailableError as error:
+                anew = True
                 logger.info("no look at newer models, the store does not answer: %s", error)
             if self.models:
                 self.metrics.model_version.set(self.models.current.version)
             await asyncio.sleep(REFRESH_S)
+
+    async def _heed_switch(self) -> None:
+        """Leave once a rebuild has switched to other customers, with the work in hand done."""
+        serving, ours = await self._redis.serving(), self._redis.generation
+        if serving != ours:
+            await self.lanes.finish()
+            await self._publisher.close()
+            text = f"generation {serving} serves since a rebuild, this worker is of {ours}"
+            give_up("worker", SwitchedError(f"{text}: start it again, with the rebuild's settings"))
 
     async def _stop(self, *_: Any, **__: Any) -> None:
         await self.lanes.finish()
@@ -152,7 +174,8 @@ class Worker:
         )
 
     async def _claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:
-        claim = await self._store.claim(partition, self._owner)
+        await self.store.patiently(self._heed_switch)
+        claim = await self.store.claim(partition, self._owner)
         return Session.of(partition, claim), claim.pending
 
     async def _halt(self, error: FloodError) -> None:

@@ -74,6 +74,7 @@ async def asking(settings: Settings) -> AsyncIterator[tuple[Queries, RedisStore]
     """Questions to the system's store."""
     store = store_of(settings)
     try:
+        await store.follow()
         yield Queries(store, settings.partitions, features_of(settings), settings.margin), store
     finally:
         await store.close()

@@ -187,6 +187,8 @@ def test_every_exit_code_is_explained() -> None:
         bootstrap.EXIT_CONFIG,
         bootstrap.EXIT_FLOOD,
         bootstrap.EXIT_SOFTWARE,
+        bootstrap.EXIT_STALLED,
+        bootstrap.EXIT_SWITCHED,
         cli.EXIT_CONFIG,
         cli.EXIT_FLOOD,
         EXIT_UNVERIFIED,

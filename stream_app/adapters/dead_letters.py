@@ -43,7 +43,9 @@ class LetterBox:
         """
         self.foreign = 0
         seen: set[str] = set()
-        async with aclosing(_read(self._settings)) as records:
+        async with aclosing(
+            read_topic(self._settings, self._settings.topic_dead_letters)
+        ) as records:
             async for record in records:
                 letter = read_letter(record)
                 self.foreign += letter is None
@@ -112,7 +114,8 @@ def _now(deed: Deed) -> Mark:
     return Mark(deed, to_datetime(wall_ms()))
 
 
-async def _read(settings: Settings) -> AsyncGenerator[ConsumerRecord, None]:
+async def read_topic(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRecord, None]:
+    """Yield the records of a topic up to its present end; ConfigError if no broker answers."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_broker,
         auto_offset_reset="earliest",
@@ -120,7 +123,7 @@ async def _read(settings: Settings) -> AsyncGenerator[ConsumerRecord, None]:
     )
     try:
         await consumer.start()
-        waiting = set(await partitions_of(consumer, settings.topic_dead_letters))
+        waiting = set(await partitions_of(consumer, topic))
         consumer.assign(list(waiting))
         async for record in _until_end(consumer, waiting):
             yield record

@@ -37,7 +37,7 @@ class KafkaPublisher:
     async def _send(self, messages: Sequence[Outgoing]) -> None:
         producer = await self._started()
         waiting = [
-            await producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
+            await producer.send(m.topic, value=_value(m), key=m.key, headers=list(m.headers))
             for m in messages
         ]
         await asyncio.gather(*waiting)
@@ -68,3 +68,8 @@ class KafkaPublisher:
             producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+
+def _value(message: Outgoing) -> bytes | None:
+    """Fill a record without key and value, which aiokafka refuses: a dead letter may be one."""
+    return b"" if message.key is None and message.value is None else message.value

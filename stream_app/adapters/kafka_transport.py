@@ -15,13 +15,16 @@ import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream_app.adapters.kafka_group import heed_errors
+from stream_app.adapters.kafka_starts import overrun, starts
 from stream_app.pipeline import Chunk
+from stream_app.session import round_robin
 
 SCHEME = "segkafka"
 FETCH_WAIT_MS = 50
@@ -39,6 +42,9 @@ class PositionSource(Protocol):
     async def start(self, tp: TP, committed: int | None, earliest: int) -> int:
         """Decide where to begin a partition of which nothing is stored."""
 
+    def overrun(self, tp: TP, stored: int, earliest: int) -> None:
+        """Kafka begins at ``earliest`` now, beyond ``stored``, which was to be read next."""
+
     def durable(self, tp: TP) -> int | None:
         """Next offset that needs no re-reading; it is committed for display."""
 
@@ -55,6 +61,16 @@ class ChunkApp(faust.App):
     source: PositionSource
     chunk_records: int
     failed: Callable[[KafkaError], None]
+
+    def assigned(self) -> set[TP]:
+        """Partitions that the group gave to this process; can be asked from any thread."""
+        with suppress(ConsumerNotStarted, AttributeError):
+            return set(cast("ChunkConsumer", self._consumer).assignment())
+        return set()
+
+    def joined(self) -> bool:
+        """Whether this process is a member of its group, and every partition is settled."""
+        return self.rebalancing_count > 0 and not self.rebalancing
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -92,6 +108,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> RecordMap:
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        if gone := await overrun(consumer, records, self._delivered):
+            cast("ChunkApp", self.app).source.overrun(*gone)
         return {tp: self._cut(consumer, tp, batch) for tp, batch in records.items()}
 
     def _cut(
@@ -114,6 +132,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def earliest_and_committed(self, tp: TP) -> tuple[int, int | None]:
         """First offset the broker still has, and the group's committed offset."""
         return cast("tuple[int, int | None]", await self.call_thread(self._edges, tp))
+
+    async def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """First offsets the broker still has; none if it does not say so in time."""
+        return dict(await self.call_thread(starts, self._ensure_consumer(), list(tps)))
 
     async def _edges(self, tp: TP) -> tuple[int, int | None]:
         consumer = self._ensure_consumer()
@@ -144,7 +166,7 @@ class ChunkConsumer(driver.Consumer):
         wait = BUFFER_WAIT_S if self._buffered_partitions else timeout
         fetched, active = await self._wait_next_records(wait)
         generation = self.app.consumer_generation_id
-        for tp, chunk in _round_robin(fetched or {}):
+        for tp, chunk in round_robin(fetched or {}):
             if self.should_stop or not self.flow_active:
                 return
             if generation != self.app.consumer_generation_id:
@@ -179,6 +201,10 @@ class ChunkConsumer(driver.Consumer):
         """Seek every assigned partition to where the source says its state ends."""
         generation = self.app.consumer_generation_id
         known = await self._source.positions(self.assignment(), generation)
+        read = {tp: stored for tp, stored in known.items() if stored is not None}
+        for tp, first in (await self._thread.starts(read)).items():
+            if first > read[tp]:
+                self._source.overrun(tp, read[tp], first)
         positions = {}
         for tp, stored in known.items():
             if stored is None:
@@ -214,18 +240,6 @@ class ChunkConsumer(driver.Consumer):
         return {
             tp: at for tp, at in durable.items() if at is not None and self._should_commit(tp, at)
         }
-
-
-def _round_robin(fetched: Mapping[TP, Iterable[Chunk]]) -> Iterator[tuple[TP, Chunk]]:
-    """Take one chunk of each partition in turn."""
-    waiting = {tp: iter(chunks) for tp, chunks in fetched.items()}
-    while waiting:
-        for tp in list(waiting):
-            chunk = next(waiting[tp], None)
-            if chunk is None:
-                del waiting[tp]
-            else:
-                yield tp, chunk
 
 
 class ChunkTransport(driver.Transport):

@@ -6,7 +6,7 @@ Base units: seconds, records. Labels are bounded: never a customer id.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from stream_app.core.training import Trainer
@@ -117,8 +117,3 @@ class Metrics:
             self._lag.remove_by_labels({"topic": topic, "partition": str(partition)})
         self._clock.remove_by_labels({"partition": str(partition)})
         self._customers.remove_by_labels({"partition": str(partition)})
-
-    def serve(self, host: str, port: int) -> int:
-        """Serve the registry over HTTP in a thread; return the port in use."""
-        server, _ = start_http_server(port, addr=host, registry=self.registry)
-        return int(server.server_port)

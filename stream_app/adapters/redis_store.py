@@ -4,7 +4,8 @@ Keys of one partition share the hash tag ``{purchases:p}``, so a write touches o
 ``:wm`` (hash: epoch, owner, last batch, clock, next offset per topic, counters), ``:c1:<customer>``
 (JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). They begin
 with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a rebuild; the key
-``<namespace>:generation`` says which one serves. The server must run ``maxmemory-policy noeviction``.
+``<namespace>:generation`` says which one serves. The server must run ``maxmemory-policy
+noeviction``.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -16,10 +17,17 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from stream_app.adapters.redis_forms import customer_args, group, numbers, texts
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.folds import STATE_VERSION, CustomerState
 from stream_app.core.messages import Outgoing
@@ -29,7 +37,6 @@ from stream_app.ports import (
     ApplyStatus,
     Batch,
     Claim,
-    CustomerWrite,
     Pending,
     StoreUnavailableError,
 )
@@ -38,7 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPTS = files("stream_app.adapters") / "scripts"
-TRANSIENT = ("OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS")
+OUTAGES = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+OUTAGE_WORDS = ("MISCONF", "NOREPLICAS")  # answers that redis-py has no class for
 _state = msgspec.json.Decoder(CustomerState)
 _outgoing = msgspec.msgpack.Decoder(Outgoing)
 
@@ -71,7 +79,8 @@ def _translated() -> "Iterator[None]":
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise StoreUnavailableError(str(error)) from error
     except ResponseError as error:
-        if str(error).startswith(TRANSIENT):
+        answer = str(error).rpartition("caused error: ('")[2]  # a pipeline puts that before it
+        if isinstance(error, OUTAGES) or answer.startswith(OUTAGE_WORDS):
             raise StoreUnavailableError(str(error)) from error
         raise
 
@@ -105,10 +114,10 @@ class RedisStore:
         with _translated():
             keys = [self._key(partition, "wm"), self._key(partition, "out")]
             flat, entries = await self._claim(keys=keys, args=[owner])
-        fields = dict(zip(_texts(flat[::2]), _texts(flat[1::2]), strict=True))
+        fields = dict(zip(texts(flat[::2]), texts(flat[1::2]), strict=True))
         return Claim(
             epoch=int(fields["epoch"]),
-            positions=_numbers(fields, "next:"),
+            positions=numbers(fields, "next:"),
             clock=int(fields.get("clock", 0)),
             pending=tuple(Pending(i.decode(), _outgoing.decode(pair[1])) for i, pair in entries),
         )
@@ -119,9 +128,9 @@ class RedisStore:
         keys += [self._customer(partition, write.customer_id) for write in batch.customers]
         args: list[Any] = [epoch, batch.id, batch.after, batch.topic]
         args += [batch.base, batch.next, batch.clock]
-        args += _group([pair for pair in batch.counts.items() if pair[1]])
-        args += _group([_customer_args(write) for write in batch.customers])
-        args += _group([(p.id, msgspec.msgpack.encode(p.message)) for p in batch.outbox])
+        args += group([pair for pair in batch.counts.items() if pair[1]])
+        args += group([customer_args(write) for write in batch.customers])
+        args += group([(p.id, msgspec.msgpack.encode(p.message)) for p in batch.outbox])
         with _translated():
             status, position, due = await self._apply(keys=keys, args=args)
         next_due = None if due == b"inf" else int(float(due))
@@ -140,7 +149,7 @@ class RedisStore:
         key = self._key(partition, "due")
         with _translated():
             found = await self._redis.zrangebyscore(key, "-inf", until, start=0, num=limit)
-        return _texts(found)
+        return texts(found)
 
     async def sample(self, partition: int, count: int) -> tuple[int, list[str]]:
         """Draw customers; see `PartitionStore.sample`."""
@@ -150,14 +159,14 @@ class RedisStore:
                 pipe.zcard(key)
                 pipe.zrandmember(key, -count)
                 population, drawn = await pipe.execute()
-        return population, _texts(drawn)
+        return population, texts(drawn)
 
     async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
         """Walk customers; see `PartitionStore.scan`."""
         key = self._key(partition, "due")
         with _translated():
             following, pairs = await self._redis.zscan(key, cursor, count=count)
-        return following, _texts([member for member, _ in pairs])
+        return following, texts([member for member, _ in pairs])
 
     async def trim(self, partition: int, ids: Sequence[str]) -> None:
         """Remove published outbox entries; see `PartitionStore.trim`."""
@@ -171,9 +180,9 @@ class RedisStore:
             reply = await cast(
                 "Awaitable[dict[bytes, bytes]]", self._redis.hgetall(self._key(partition, "wm"))
             )
-        fields = dict(zip(_texts(reply), _texts(reply.values()), strict=True))
-        found = _numbers(fields, "count:")
-        found |= {f"next:{topic}": at for topic, at in _numbers(fields, "next:").items()}
+        fields = dict(zip(texts(reply), texts(reply.values()), strict=True))
+        found = numbers(fields, "count:")
+        found |= {f"next:{topic}": at for topic, at in numbers(fields, "next:").items()}
         return found | {"clock": int(fields.get("clock", 0))}
 
     async def serving(self) -> int:
@@ -216,7 +225,7 @@ class RedisStore:
         """Store a snapshot if it is exactly the next one; see `ModelStore.save_model`."""
         keys = [f"{self._prefix}:{{models}}:{name}" for name in ("latest", "history", "names")]
         args: list[Any] = [snapshot.version, snapshot.model_dump_json()]
-        args += [] if names is None else _group(list(names.items()))
+        args += [] if names is None else group(list(names.items()))
         with _translated():
             return bool(await self._save(keys=keys, args=args))
 
@@ -236,29 +245,8 @@ class RedisStore:
                     pipe.hsetnx(key, name, value)
                 pipe.hgetall(key)
                 *_, stored = await pipe.execute()
-        return dict(zip(_texts(stored), _texts(stored.values()), strict=True))
+        return dict(zip(texts(stored), texts(stored.values()), strict=True))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
-
-
-def _customer_args(write: CustomerWrite) -> tuple[str, bytes, str]:
-    """Arguments of one customer: without a purchase nobody is in the due set."""
-    state = write.state
-    if state is None:
-        return write.customer_id, b"", ""
-    due = "" if not state.orders else "+inf" if write.due is None else str(write.due)
-    return write.customer_id, msgspec.json.encode(state), due
-
-
-def _group(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    return [len(rows), *(value for row in rows for value in row)]
-
-
-def _texts(values: Any) -> list[str]:
-    return [value.decode() for value in values]
-
-
-def _numbers(fields: dict[str, str], prefix: str) -> dict[str, int]:
-    return {k.removeprefix(prefix): int(v) for k, v in fields.items() if k.startswith(prefix)}

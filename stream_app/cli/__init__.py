@@ -11,8 +11,10 @@ from stream_app.cli.dead_letters import dead_letters
 from stream_app.cli.demo import demo
 from stream_app.cli.model import model
 from stream_app.cli.produce import replay, simulate
+from stream_app.cli.rebuild import rebuild
 from stream_app.cli.run import check_config, trainer, worker
 from stream_app.cli.schema import schema
+from stream_app.cli.skip_gap import skip_gap
 from stream_app.config import ConfigError
 from stream_app.core.flood import FloodError
 from stream_app.demo.run import StalledError
@@ -38,6 +40,8 @@ app.command()(customer)
 app.command()(changes)
 app.add_typer(model, name="model")
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(rebuild)
+app.command()(skip_gap)
 app.command()(check_config)
 app.command()(schema)
 

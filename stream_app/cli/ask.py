@@ -44,6 +44,7 @@ def _ask(settings: Settings, question: Callable[[Queries], Awaitable[Answer]]) -
         store = store_of(settings)
         queries = Queries(store, settings.partitions, features_of(settings), settings.margin)
         try:
+            await store.follow()
             return await question(queries)
         except StoreUnavailableError as error:
             raise ConfigError(f"REDIS_URL: the store does not answer: {error}") from None

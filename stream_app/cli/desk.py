@@ -125,6 +125,7 @@ def at_desk(work: Callable[[Desk], Awaitable[Answer]]) -> Answer:
         store, features = store_of(settings), features_of(settings)
         queries = Queries(store, settings.partitions, features, settings.margin)
         try:
+            await store.follow()
             stored = (await store.settle({})).get("PARTITIONS", str(settings.partitions))
             if stored != str(settings.partitions):
                 raise ConfigError(f"SEGMENTER_PARTITIONS must be {stored}, as customers are stored")

@@ -128,6 +128,8 @@ def obstacle(letter: Letter, topics: Collection[str]) -> str | None:
     """Tell why a letter can't be sent again at all; None if it can."""
     if letter.facts.topic not in topics:
         return f"its topic {letter.facts.topic} is not one of these settings'"
+    if letter.facts.reason is RejectReason.GAP:
+        return "its records are gone: Kafka has deleted them"
     if letter.full_size is not None:
         return f"its value was cut, of {letter.full_size:,} bytes {len(letter.value or b''):,} left"
     return None

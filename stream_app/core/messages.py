@@ -13,6 +13,7 @@ from stream_app.core.events import Record, Rejected, to_datetime
 Headers = tuple[tuple[str, bytes | None], ...]
 EVENT_TYPE = "segmenter.segment-changed.v1"
 MAX_DEAD_LETTER_BYTES = 960_000
+HEADER_BYTES = 10  # at most, around a header's name and value
 
 
 class Outgoing(NamedTuple):
@@ -49,8 +50,8 @@ def dead_letter_message(
 ) -> Outgoing:
     """Wrap a refused record: its bytes and headers untouched, ``dlq-*`` headers added.
 
-    ``origin`` is (topic, partition); ``wall`` the present in ms. A value too large to be sent on
-    is cut, and ``dlq-truncated`` gives its full size in bytes.
+    ``origin`` is (topic, partition); ``wall`` the present in ms. A record too large to be sent on
+    is cut, its value first, and ``dlq-truncated`` gives the full size of its value in bytes.
     """
     letter = DeadLetter(
         reason=rejected.reason,
@@ -62,13 +63,24 @@ def dead_letter_message(
     )
     facts = {f"dlq-{k}": v for k, v in letter.model_dump(mode="json").items()}
     facts = {k.replace("_", "-"): str(v) for k, v in facts.items()}
-    value = record.value
-    taken = len(record.key or b"") + sum(len(k) + len(v or b"") for k, v in record.headers)
-    room = max(0, MAX_DEAD_LETTER_BYTES - taken)
-    if value is not None and len(value) > room:
-        facts["dlq-truncated"] = str(len(value))
-        value = value[:room]
-    return Outgoing(topic, record.key, value, (*record.headers, *_headers(facts)))
+    key, value, headers = _fitting(record)
+    if (key, value, headers) != (record.key, record.value, tuple(record.headers)):
+        facts["dlq-truncated"] = str(len(record.value or b""))
+    return Outgoing(topic, key, value, (*headers, *_headers(facts)))
+
+
+def _fitting(record: Record) -> tuple[bytes | None, bytes | None, Headers]:
+    """Leave out what Kafka would not take: the end of the value, then all headers, then the key's.
+
+    A key alone may fill a record, and our own headers need room as well.
+    """
+    key, value, headers = record.key, record.value, tuple(record.headers)
+    key = None if key is None else key[:MAX_DEAD_LETTER_BYTES]
+    room = MAX_DEAD_LETTER_BYTES - len(key or b"")
+    size = sum(len(name.encode()) + len(v or b"") + HEADER_BYTES for name, v in headers)
+    if size > room:
+        headers, size = (), 0
+    return key, None if value is None else value[: room - size], headers
 
 
 def dead_letter_of(headers: Sequence[tuple[str, bytes | None]]) -> DeadLetter:

@@ -236,8 +236,12 @@ class Models:
         """Return an earlier model that is still kept."""
         return self._versions.get(version)
 
+    def forget(self, after: int) -> None:
+        """Drop the models with greater versions than ``after``: the store knows them no more."""
+        self._versions = {v: model for v, model in self._versions.items() if v <= after}
+
     def add(self, model: SegmentModel) -> None:
-        """Serve ``model`` if it is newer than the others."""
+        """Serve ``model`` if it is newer than the others; one of its version is replaced."""
         self._versions[model.version] = model
         while len(self._versions) > self.keep:
             del self._versions[min(self._versions)]

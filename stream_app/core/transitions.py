@@ -7,6 +7,7 @@ model in the given state.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 
 from stream_app.contracts import (
@@ -138,13 +139,20 @@ class Judge:
     def _source(self, record: Record | None) -> Source:
         if record is None:
             return Source(topic=self.home or self.topic, partition=self.partition)
-        published = to_datetime(record.timestamp)
         return Source(
             topic=self.topic,
             partition=self.partition,
             offset=record.offset,
-            published_at=published,
+            published_at=_published(record),
         )
+
+
+def _published(record: Record) -> datetime | None:
+    """When the sender says it was published; None where that is no date: Kafka takes any number."""
+    try:
+        return to_datetime(record.timestamp)
+    except OverflowError:
+        return None
 
 
 def _reason(state: CustomerState, at: int, cause: Reason, models: Models) -> Reason:

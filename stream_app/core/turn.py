@@ -19,12 +19,17 @@ from stream_app.core.transitions import Judge, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is the same for every turn. ``event_clock``: now is the highest event time."""
+    """What is the same for every turn.
+
+    ``event_clock``: now is the highest event time, and moves are replay. ``history``: they are
+    replay by any clock.
+    """
 
     features: FeatureSet
     event_clock: bool
     changes: str
     dead_letters: str
+    history: bool = False
 
 
 class Turn:

@@ -52,6 +52,7 @@ class Demo:
         watch = Watch(self.settings, queries)
         self.seen = watch.seen
         try:
+            await store.follow()
             await self._require_empty(queries)
             async with _background(watch), _ticking(self, tick):
                 began = time.monotonic()

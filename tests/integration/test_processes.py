@@ -44,7 +44,7 @@ async def test_a_worker_refuses_a_store_that_lost_its_memory(settings: Settings)
 
     assert answer.returncode == 70
     assert "the store has no watermark" in answer.stderr
-    assert "SEGMENTER_GROUP" in answer.stderr
+    assert "`segmenter rebuild`" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

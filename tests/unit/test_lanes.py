@@ -5,9 +5,10 @@ from typing import NoReturn
 import pytest
 from faust.types import TP
 
+from stream_app.config import ConfigError
 from stream_app.core.messages import Outgoing
 from stream_app.lanes import Lanes
-from stream_app.ports import StoreLostError
+from stream_app.ports import GapError, StoreLostError
 from tests.builders import PROFILES, PURCHASES, a_chunk, a_record
 from tests.unit.test_lane import DEADLINE_S, World, eventually
 
@@ -116,7 +117,7 @@ async def test_a_store_that_lost_its_memory_is_refused_with_what_to_do(
     assert "purchases/0" in said
     assert "read up to 41" in said
     assert "REDIS_URL" in said
-    assert "SEGMENTER_GROUP" in said
+    assert "`segmenter rebuild`" in said
 
 
 async def test_records_of_a_partition_that_is_not_ours_are_dropped(
@@ -204,3 +205,30 @@ async def test_what_is_durable_can_still_be_asked_after_the_end(lanes: Lanes) ->
     await lanes.finish()
 
     assert lanes.durable(HERE) == 1
+
+
+async def test_a_partition_beyond_the_settings_is_refused_with_what_to_do(
+    world: World, failures: Failures
+) -> None:
+    lanes = Lanes(world.lane, (PURCHASES, PROFILES), failures.give_up, partitions=4)
+
+    with pytest.raises(ConfigError) as refused:
+        await lanes.positions({HERE, TP(PURCHASES, 4)}, generation=1)
+
+    assert "SEGMENTER_PARTITIONS is 4" in str(refused.value)
+    assert "`segmenter rebuild`" in str(refused.value)
+    assert world.claims == 0
+
+
+async def test_records_deleted_before_they_were_read_are_refused_with_both_ways_out(
+    lanes: Lanes, failures: Failures
+) -> None:
+    with pytest.raises(GapError) as refused:
+        lanes.overrun(HERE, 7, 9)
+
+    said = str(refused.value)
+    assert failures == [refused.value]
+    assert "at offset 7" in said
+    assert "before 9" in said
+    assert "`segmenter skip-gap`" in said
+    assert "`segmenter rebuild`" in said

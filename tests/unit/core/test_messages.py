@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from stream_app.contracts import Reason, RejectReason, SegmentChanged
 from stream_app.core.events import Rejected, to_datetime
 from stream_app.core.messages import (
+    HEADER_BYTES,
     MAX_DEAD_LETTER_BYTES,
     Outgoing,
     change_message,
@@ -118,7 +119,7 @@ def test_a_value_too_large_to_be_sent_on_is_cut_and_says_so() -> None:
 
     message = a_letter(ARecord(1, b"key", value, headers=(("trace", b"x" * 992),)))
 
-    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1000]
+    assert message.value == value[: MAX_DEAD_LETTER_BYTES - 1000 - HEADER_BYTES]
     assert dict(message.headers)["dlq-truncated"] == str(len(value)).encode()
     assert dead_letter_of(message.headers).offset == 1
     assert size(message) < BROKER_LIMIT
@@ -135,3 +136,23 @@ def test_a_long_key_leaves_less_room_for_the_value() -> None:
     message = a_letter(ARecord(1, b"k" * 500_000, b"x" * 548_500))
 
     assert size(message) < BROKER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        (b"k" * (BROKER_LIMIT - 100), ()),
+        (b"k", (("trace", b"h" * (BROKER_LIMIT - 100)),)),
+        (b"k", (("n", b""),) * 150_000),
+    ],
+)
+def test_a_key_or_headers_that_fill_a_record_leave_room_for_the_reason(
+    key: bytes, headers: tuple[tuple[str, bytes | None], ...]
+) -> None:
+    message = a_letter(ARecord(1, key, b"{", headers=headers))
+
+    assert size(message) < BROKER_LIMIT
+    assert len(message.headers) < 10
+    assert key.startswith(message.key or b"")
+    assert dict(message.headers)["dlq-truncated"] == b"1"
+    assert dead_letter_of(message.headers).offset == 1

@@ -1,0 +1,55 @@
+"""Running a Faust app as a process that ends when it is told to, whatever hangs."""
+
+import os
+import sys
+import threading
+from shutil import rmtree
+from typing import Any, NoReturn
+
+import faust
+
+from stream_app.health import Health
+
+STOP_S = 4.0
+
+
+class Process(faust.Worker):
+    """A Faust worker with a watchdog, and with an end of its own.
+
+    SIGTERM or SIGINT: the work in hand is finished and published, the group is left, and the
+    process exits with 0. What could not be finished within `STOP_S` seconds, because a service
+    does not answer, is left to the next owner: it is stored, or it is read again.
+    """
+
+    def __init__(self, app: Any, health: Health, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._health = health
+
+    def watch(self) -> None:
+        """Begin to watch; before the event loop runs."""
+        self._health.begin(self.loop)
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        if not self._signal_stop_time:
+            deadline = threading.Timer(STOP_S, self._leave, ["a service did not answer in time"])
+            deadline.daemon = True
+            deadline.start()
+        super()._schedule_shutdown(signal)
+
+    async def _stop_on_signal(self, signal: Any) -> None:
+        await self._health.end()
+        await super()._stop_on_signal(signal)
+
+    def _shutdown_loop(self) -> None:
+        """Leave at once after a signal: the framework would wait some seconds for nothing."""
+        if self._signal_stop_time and not self.crash_reason:
+            self._leave()
+        super()._shutdown_loop()
+
+    def _leave(self, why: str = "") -> NoReturn:
+        if why:
+            sys.stderr.write(f"segmenter: stopped with work in hand: {why}; nothing is lost\n")
+        rmtree(self.app.conf.datadir, ignore_errors=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -1,0 +1,176 @@
+"""Hostile records, compressed batches and transactions' markers through a broker and a worker."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from stream_app.adapters.kafka_topics import ensure_topics
+from stream_app.config import Settings
+from stream_app.core.events import Rejected, decode_profile, decode_purchase
+from stream_app.core.letters import Letter, read_letter
+from stream_app.demo.system import System, running
+from tests.builders import FAR, LIMITS, PROFILES, ARecord, a_record, purchase_json
+from tests.fuzz.mutations import hostile
+from tests.harness import asking, read_topic, small_settings, until
+
+pytestmark = pytest.mark.integration
+
+CODECS = ("gzip", "snappy", "lz4", "zstd")
+LONG_KEY = b"k" * 1_048_000
+PRICE = 20.0
+
+
+@pytest.fixture
+async def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Settings:
+    values = {"partitions": 1, "dead_letter_limit": 1.0, "rates": LIMITS.rates}
+    found = small_settings(broker, redis_url, unique("hostile"), **values)
+    await ensure_topics(found)
+    return found
+
+
+@asynccontextmanager
+async def a_producer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_broker, max_request_size=2_000_000, **options
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def send(producer: AIOKafkaProducer, topic: str, records: Iterable[ARecord]) -> None:
+    for record in records:
+        headers = list(record.headers)
+        await producer.send(topic, record.value, record.key, headers=headers)
+    await producer.flush()
+
+
+async def counted(settings: Settings) -> dict[str, int]:
+    async with asking(settings) as (_, store):
+        return await store.counters(0)
+
+
+async def reached(system: System, topic: str, offset: int) -> dict[str, int]:
+    """Wait until the watermark is there; return the partition's counters."""
+
+    async def done() -> bool:
+        system.check()
+        return (await counted(system.settings)).get(f"next:{topic}") == offset
+
+    await until(done, f"the watermark of {topic} is at {offset}")
+    return await counted(system.settings)
+
+
+async def orders_of(settings: Settings, customers: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Purchases and their sum in micros, by customer."""
+    async with asking(settings) as (queries, _):
+        states = await queries.states(list(customers))
+    return {c: (s.orders, s.spend) for c, s in states.items() if s is not None}
+
+
+def purchases(customers: Iterable[str], orders: int) -> list[ARecord]:
+    return [
+        a_record(n, customer, event=f"{customer}-{n}", total=PRICE)
+        for n in range(orders)
+        for customer in customers
+    ]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_compressed_batches_are_read_and_bad_records_in_them_are_picked_out(
+    settings: Settings, codec: str
+) -> None:
+    customers = [f"c{n}" for n in range(10)]
+    records = purchases(customers, 5)
+    records[7:7] = [ARecord(0, b"c1", b"{" * 1_000), ARecord(0, None, purchase_json())]
+
+    with running(settings, workers=1) as system:
+        async with a_producer(settings, compression_type=codec, linger_ms=200) as producer:
+            await send(producer, settings.topic_purchases, records)
+        counts = await reached(system, settings.topic_purchases, 52)
+
+    assert (counts["applied"], counts["dead"]) == (50, 2)
+    expected = dict.fromkeys(customers, (5, round(5 * PRICE * 1e6)))
+    assert await orders_of(settings, customers) == expected
+
+
+async def test_hostile_records_are_all_accounted_for_and_reach_nobody_else(
+    settings: Settings,
+) -> None:
+    customers = [f"v{n}" for n in range(8)]
+    sent = a_mixture(settings, purchases(customers, 5))
+
+    with running(settings, workers=1) as system:
+        async with a_producer(settings) as producer:
+            for topic, records in sent.items():
+                await send(producer, topic, records)
+                await reached(system, topic, len(records))
+        counts = await counted(settings)
+
+    total = sum(map(len, sent.values()))
+    assert counts["applied"] + counts.get("duplicate", 0) + counts["dead"] == total
+    expected = dict.fromkeys(customers, (5, round(5 * PRICE * 1e6)))
+    assert await orders_of(settings, customers) == expected
+    found = await letters(settings, counts["dead"])
+    refused = {
+        f"{topic}-0-{n}": (record.key, record.value, record.headers)
+        for topic, records in sent.items()
+        for n, record in enumerate(records)
+        if is_refused(settings, topic, record)
+    }
+    assert sorted(letter.id for letter in found) == sorted(refused)
+    whole = [letter for letter in found if letter.full_size is None]
+    assert [(e.key, e.value, e.headers) for e in whole] == [refused[e.id] for e in whole]
+    cut = [letter.key for letter in found if letter.full_size is not None]
+    assert LONG_KEY[: len(cut[0] or b"")] == cut[0]
+    assert len(cut) < 10
+
+
+def a_mixture(settings: Settings, good: list[ARecord]) -> dict[str, list[ARecord]]:
+    """Purchases and profiles of 400 hostile records that Kafka takes, shuffled with good ones."""
+    random = Random(4)
+    drawn = [hostile(random) for _ in range(400)]
+    mixed = [*good, *(record for topic, record in drawn if topic != PROFILES and fits(record))]
+    mixed.append(ARecord(0, LONG_KEY, b"{"))
+    random.shuffle(mixed)
+    profiles = [record for topic, record in drawn if topic == PROFILES and fits(record)]
+    return {settings.topic_purchases: mixed, settings.topic_profiles: profiles}
+
+
+def fits(record: ARecord) -> bool:
+    """Whether Kafka takes it at all: at most one mebibyte together."""
+    size = len(record.key or b"") + len(record.value or b"")
+    return size + sum(len(n) + len(v or b"") + 10 for n, v in record.headers) < 1_048_400
+
+
+def is_refused(settings: Settings, topic: str, record: ARecord) -> bool:
+    decode = decode_purchase if topic == settings.topic_purchases else decode_profile
+    return isinstance(decode(record, LIMITS, FAR), Rejected)
+
+
+async def letters(settings: Settings, count: int) -> list[Letter]:
+    read = await read_topic(settings, settings.topic_dead_letters, count)
+    return [letter for record in read if (letter := read_letter(record))]
+
+
+@pytest.mark.usefixtures("cluster")
+async def test_the_watermark_passes_the_markers_of_transactions(
+    settings: Settings, unique: Callable[[str], str]
+) -> None:
+    topic = settings.topic_purchases
+    with running(settings, workers=1) as system:
+        async with a_producer(settings, transactional_id=unique("shop")) as producer:
+            for n, ends in enumerate(("commit", "abort", "commit")):
+                await producer.begin_transaction()
+                await send(producer, topic, purchases([f"t{n}"], 3))
+                await getattr(producer, f"{ends}_transaction")()
+        counts = await reached(system, topic, 12)
+
+    assert counts["applied"] == 6
+    assert set(await orders_of(settings, ["t0", "t1", "t2"])) == {"t0", "t2"}

@@ -1,0 +1,300 @@
+"""Everything counted anew: after a lost store, under other settings, after a crash."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+import redis
+
+from producers.checkout import CheckoutPublisher
+from producers.simulate import Simulation
+from stream_app.adapters.generations import generations
+from stream_app.adapters.kafka_topics import ensure_topics
+from stream_app.config import Settings, environment
+from stream_app.contracts import SegmentChanged
+from stream_app.core.folds import CustomerState
+from stream_app.demo.system import Child, running
+from stream_app.demo.verify import histories, verify
+from tests.harness import a_run, a_shop, asking, owners, read_topic, small_settings, until
+
+pytestmark = pytest.mark.integration
+
+PLACE = {"segment": 0, "segment_name": "", "entered": 0, "sequence": 0, "model": 0, "due": 0}
+States = dict[str, CustomerState | None]
+
+
+@dataclass
+class Shop:
+    """A shop whose purchases were counted once, and how everybody stood then."""
+
+    settings: Settings
+    simulation: Simulation
+    states: States
+    total: int = 0
+
+    async def now(self, settings: Settings | None = None) -> States:
+        async with asking(settings or self.settings) as (queries, _):
+            return await queries.states(self.states)
+
+
+@pytest.fixture
+def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Settings:
+    return small_settings(broker, redis_url, unique("rebuild"), chunk_records=64)
+
+
+@pytest.fixture
+async def shop(settings: Settings) -> Shop:
+    """Replayed as fast as it goes: hardly anybody is placed yet."""
+    simulation = a_shop()
+    with running(settings, workers=1) as system:
+        result = await a_run(settings, system, simulation).run(lambda: None)
+    assert result.verification.problems == ()
+    everybody = dict.fromkeys(histories(simulation, {"USD": 1.0}))
+    shop = Shop(settings, simulation, everybody, result.events)
+    shop.states = await shop.now()
+    return shop
+
+
+@pytest.fixture
+async def placed_shop(shop: Shop) -> Shop:
+    """Left running until there is a model and everybody who ever bought has a segment."""
+    with running(shop.settings, workers=1):
+        async with asking(shop.settings) as (queries, _):
+
+            async def all_placed() -> bool:
+                placed = sum((await queries.overview()).sizes.values())
+                return placed == await queries.buyers() and not await queries.outbox_length()
+
+            await until(all_placed, "everybody is placed")
+    shop.states = await shop.now()
+    return shop
+
+
+def rebuild(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stream_app", "rebuild", *words],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def features(states: States) -> States:
+    """States without their place in a model, which depends on the path there."""
+    return {c: msgspec.structs.replace(s, **PLACE) if s else None for c, s in states.items()}
+
+
+def problems(source: Iterable[object], states: States, half_life: float = 60) -> tuple[str, ...]:
+    expected = histories(source, {"USD": 1.0})  # type: ignore[arg-type]
+    return verify(expected, features(states), {}, half_life).problems
+
+
+def flush(settings: Settings) -> None:
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushall()
+
+
+async def test_after_a_lost_store_everybody_is_as_before(placed_shop: Shop) -> None:
+    async with asking(placed_shop.settings) as (queries, _):
+        before, version = await queries.overview(), await queries.model()
+    flush(placed_shop.settings)
+
+    answer = rebuild(placed_shop.settings, "--yes")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "generation 2 serves" in answer.stderr
+    await _counted(placed_shop)
+    states = await placed_shop.now()
+    assert features(states) == features(placed_shop.states)
+    assert problems(placed_shop.simulation, states) == ()
+    async with asking(placed_shop.settings) as (queries, store):
+        after, restored = await queries.overview(), await queries.model()
+        assert await store.serving() == 2
+        assert await queries.outbox_length() == 0
+    assert (after.records, after.clock) == (before.records, before.clock)
+    assert restored == version
+    assert sum(after.sizes.values()) == sum(before.sizes.values())
+    with redis.Redis.from_url(placed_shop.settings.redis_url) as client:
+        kept = [key.decode() for key in client.scan_iter(f"{placed_shop.settings.namespace}:*")]
+    assert not [key for key in kept if f"{{{placed_shop.settings.topic_purchases}:" in key]
+
+
+async def _counted(shop: Shop) -> None:
+    """Let a worker count what follows the group's last commit, which lags by a second."""
+    with running(shop.settings, workers=1):
+        async with asking(shop.settings) as (queries, _):
+
+            async def all_of_it() -> bool:
+                return (await queries.overview()).records == shop.total
+
+            await until(all_of_it, "a worker has counted what followed the last commit")
+
+
+async def test_of_each_customer_the_latest_move_is_published_as_replay_and_passes_the_rule(
+    placed_shop: Shop,
+) -> None:
+    moves = sum(state.sequence for state in placed_shop.states.values() if state)
+    flush(placed_shop.settings)
+    assert rebuild(placed_shop.settings).returncode == 0
+    states = await placed_shop.now()
+    placed = {c: s for c, s in states.items() if s and s.segment}
+
+    records = await read_topic(
+        placed_shop.settings, placed_shop.settings.topic_changes, moves + len(placed)
+    )
+
+    known: dict[str, SegmentChanged] = {}
+    for record in records:
+        change = SegmentChanged.model_validate_json(record.value)
+        former = known.get(change.customer_id)
+        assert former is None or (change.epoch, change.sequence) > (former.epoch, former.sequence)
+        known[change.customer_id] = change
+    assert len(records) == moves + len(placed)
+    assert placed
+    assert all(change.replay for change in known.values())
+    assert {c: (known[c].current.id, known[c].sequence) for c in placed} == {
+        c: (s.segment, s.sequence) for c, s in placed.items()
+    }
+
+
+async def test_another_half_life_is_counted_while_the_former_one_serves(shop: Shop) -> None:
+    other = shop.settings.model_copy(update={"half_life_days": 20.0})
+    later = a_shop(customers=60, days=150, seed=8)
+    old = Child("worker", shop.settings)
+    try:
+        await until(lambda: _owned_by(shop.settings, old), "the former worker serves")
+        sending = asyncio.create_task(asyncio.to_thread(_send, shop.settings, later))
+
+        answer = await asyncio.to_thread(rebuild, other)
+
+        assert answer.returncode == 0, answer.stderr
+        await until(lambda: old.code is not None, "the former worker has left")
+        assert old.code == 75
+        assert "generation 2 serves since a rebuild" in (old.folder / "log").read_text()
+        sent = await sending
+    finally:
+        old.kill()
+    refused = await asyncio.to_thread(_worker, shop.settings)
+    assert refused.returncode == 78
+    assert "SEGMENTER_HALF_LIFE_DAYS is 60, but the stored customers were counted with 20" in (
+        refused.stderr
+    )
+    assert "segmenter rebuild" in refused.stderr
+    with running(other, workers=1):
+        async with asking(other) as (queries, _):
+            total = sent + shop.total
+
+            async def counted() -> bool:
+                return (await queries.overview()).records >= total
+
+            await until(counted, "all is counted by the new worker")
+            assert (await queries.overview()).records == total
+            both = [*shop.simulation, *later]
+            found = await queries.states(histories(both, {"USD": 1.0}))
+    assert problems(both, found, half_life=20) == ()
+    assert "generation 1 is kept" in answer.stderr
+    dropped = rebuild(other, "--drop-old")
+    assert "generation 1 is removed" in dropped.stderr
+    assert await shop.now(other)
+
+
+async def _owned_by(settings: Settings, child: Child) -> bool:
+    return any(owner.startswith(f"{child.pid}-") for owner in await owners(settings))
+
+
+def _send(settings: Settings, source: Simulation) -> int:
+    sent = 0
+    with CheckoutPublisher(settings.kafka_broker, idempotence=settings.idempotence) as publisher:
+        for record in source:
+            topic = (
+                settings.topic_profiles if record.kind == "profile" else settings.topic_purchases
+            )
+            publisher.send(topic, record.customer_id, record.value)
+            sent += 1
+    return sent
+
+
+def _worker(settings: Settings) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stream_app", "worker"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("point", ["before:apply:30", "after:apply:30", "after:publish:1"])
+async def test_a_killed_rebuild_goes_on_when_it_is_run_again(placed_shop: Shop, point: str) -> None:
+    killed = rebuild(placed_shop.settings.model_copy(update={"crash_at": point}))
+    between = await _serving(placed_shop.settings)
+    answer = rebuild(placed_shop.settings)
+
+    assert killed.returncode in {-9, 137}
+    assert between == (2 if "publish" in point else 1)
+    assert answer.returncode == 0, answer.stderr
+    states = await placed_shop.now()
+    assert features(states) == features(placed_shop.states)
+    async with asking(placed_shop.settings) as (queries, _):
+        assert (await queries.overview()).records == placed_shop.total
+
+
+async def test_an_interrupted_rebuild_under_other_settings_starts_over(shop: Shop) -> None:
+    other = shop.settings.model_copy(update={"half_life_days": 20.0})
+    rebuild(shop.settings.model_copy(update={"crash_at": "after:apply:30"}))
+
+    answer = rebuild(other)
+
+    assert answer.returncode == 0, answer.stderr
+    assert problems(shop.simulation, await shop.now(other), half_life=20) == ()
+
+
+async def test_two_rebuilds_at_once_do_not_mix(shop: Shop) -> None:
+    answers = await asyncio.gather(*(asyncio.to_thread(rebuild, shop.settings) for _ in range(2)))
+
+    assert 0 in {answer.returncode for answer in answers}
+    assert features(await shop.now()) == features(shop.states)
+    assert await _serving(shop.settings) in {2, 3}
+
+
+async def _serving(settings: Settings) -> int:
+    async with generations(settings) as stored:
+        return await stored.current()
+
+
+@pytest.mark.parametrize("name", ["kafka_broker", "redis_url"])
+def test_a_rebuild_names_a_missing_service(settings: Settings, name: str) -> None:
+    answer = rebuild(settings.model_copy(update={name: ""}))
+
+    assert answer.returncode == 78
+    assert f"{name.upper()} is not set" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_flood_guard_stops_a_rebuild_and_halts_no_worker(settings: Settings) -> None:
+    asyncio.run(_nothing_readable(settings))
+
+    answer = rebuild(settings)
+
+    assert answer.returncode == 1
+    assert "dead letters" in answer.stderr
+    with redis.Redis.from_url(settings.redis_url) as client:
+        assert not client.exists(f"{settings.namespace}:{{dead-letters}}:halted")
+        assert not client.exists(f"{settings.namespace}:generation")
+
+
+async def _nothing_readable(settings: Settings) -> None:
+    await ensure_topics(settings)
+    with CheckoutPublisher(settings.kafka_broker, idempotence=settings.idempotence) as publisher:
+        for number in range(1_200):
+            body = json.dumps({"number": number}).encode()
+            publisher.send(settings.topic_purchases, str(number), body)

@@ -1,0 +1,1 @@
+"""Faults on a schedule while purchases flow, and an oracle that recounts everything afterwards."""
