@@ -147,6 +147,7 @@ async def history(settings: Settings) -> AsyncIterator[History]:
         bootstrap_servers=settings.kafka_broker,
         group_id=settings.group,
         auto_offset_reset="none",
+        isolation_level="read_committed",
         enable_auto_commit=False,
     )
     try:

@@ -1,9 +1,8 @@
 """Chunks through Faust: its aiokafka driver, delivering up to N records of a partition at once.
 
 Registered as URL scheme ``segkafka://``. One Faust message per chunk spares the framework's cost
-per event; offsets in Kafka become advisory. Where to read is decided by a `PositionSource` (the
-store for a worker), and every chunk says which offsets it covers, ``[base, next)``, taken from the
-fetcher's positions, so that the consumer of chunks can see a gap and ask for a rewind.
+per event; offsets in Kafka become advisory. A `PositionSource` (a worker's store) says where to
+read; every chunk says which offsets it covers, ``[base, next)``, so that a gap is seen and re-read.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ class PositionSource(Protocol):
         """Decide where to begin a partition of which nothing is stored."""
 
     def overrun(self, tp: TP, stored: int, earliest: int) -> None:
-        """Kafka begins at ``earliest`` now, beyond ``stored``, which was to be read next."""
+        """Kafka begins at ``earliest``, beyond ``stored``, which was to be read next."""
 
     def durable(self, tp: TP) -> int | None:
         """Next offset that needs no re-reading; it is committed for display."""
@@ -91,6 +90,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
         # Range gives one member the same partition number of every topic: purchases and profiles
         # of a customer meet in one place.
         consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
@@ -202,9 +202,9 @@ class ChunkConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         known = await self._source.positions(self.assignment(), generation)
         read = {tp: stored for tp, stored in known.items() if stored is not None}
-        for tp, first in (await self._thread.starts(read)).items():
-            if first > read[tp]:
-                self._source.overrun(tp, read[tp], first)
+        firsts = await self._thread.starts(read)
+        for tp in (tp for tp, first in firsts.items() if first > read[tp]):
+            self._source.overrun(tp, read[tp], firsts[tp])
         positions = {}
         for tp, stored in known.items():
             if stored is None:

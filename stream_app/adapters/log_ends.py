@@ -45,7 +45,10 @@ class LogEnds:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._broker)
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._broker,
+                isolation_level="read_committed",  # an open transaction is nothing to wait for
+            )
             try:
                 await consumer.start()
             except BaseException:

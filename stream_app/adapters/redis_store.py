@@ -4,8 +4,7 @@ Keys of one partition share the hash tag ``{purchases:p}``, so a write touches o
 ``:wm`` (hash: epoch, owner, last batch, clock, next offset per topic, counters), ``:c1:<customer>``
 (JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). They begin
 with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a rebuild; the key
-``<namespace>:generation`` says which one serves. The server must run ``maxmemory-policy
-noeviction``.
+``<namespace>:generation`` says which one serves. The server must run ``noeviction``.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -146,8 +145,8 @@ class RedisStore:
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:
         """List customers due; see `PartitionStore.due`."""
-        key = self._key(partition, "due")
         with _translated():
+            key = self._key(partition, "due")
             found = await self._redis.zrangebyscore(key, "-inf", until, start=0, num=limit)
         return texts(found)
 
@@ -190,10 +189,9 @@ class RedisStore:
         with _translated():
             return int(await self._redis.get(f"{self._prefix}:generation") or 1)
 
-    async def follow(self) -> int:
-        """Work on the generation that serves from now on; return its number."""
+    async def follow(self) -> None:
+        """Work on the generation that serves from now on."""
         self.generation = await self.serving()
-        return self.generation
 
     async def owner(self, partition: int) -> str:
         """Name the process that claimed the partition last; empty when none ever did."""

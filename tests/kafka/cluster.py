@@ -204,6 +204,9 @@ class Cluster:
             "min.insync.replicas": max(1, copies - 1),
             "offsets.topic.num.partitions": 4,
             "offsets.topic.replication.factor": copies,
+            "transaction.state.log.num.partitions": 4,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": max(1, copies - 1),
             "group.initial.rebalance.delay.ms": 0,
             "group.max.size": GROUP_SIZE,
         }
