@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-kafka soak fuzz lint bench quality clean
+.PHONY: help install demo test test-slow test-kafka soak fuzz lint bench quality clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,6 +18,9 @@ demo: $(STAMP)  ## run the whole system on this machine
 
 test: $(STAMP)  ## run all tests
 	@$(BIN)/pytest $(ARGS)
+
+test-slow: $(STAMP)  ## run the tests that take minutes: crash points in mid-stream, restarts, rebuilds
+	@$(BIN)/pytest -m slow $(ARGS)
 
 test-kafka: $(STAMP)  ## run the tests that need a broker on Apache Kafka (Java 17, Maven)
 	@$(BIN)/python -m tests.kafka $(ARGS)

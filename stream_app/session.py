@@ -32,6 +32,22 @@ class Chunk:
         records = [*self.records, *other.records]
         return Chunk(self.topic, self.partition, self.base, other.next, records)
 
+    def pieces(self, size: int) -> "Iterator[Chunk]":
+        """Cut into chunks of so many records; holes belong to the piece before them.
+
+        One without any record is passed on whole: its offsets are done all the same.
+
+        >>> [(piece.base, piece.next) for piece in Chunk("purchases", 0, 3, 9, []).pieces(2)]
+        [(3, 9)]
+        """
+        base = self.base
+        for start in range(0, len(self.records) or 1, size):
+            part = self.records[start : start + size]
+            last = start + size >= len(self.records)
+            following = self.next if last else part[-1].offset + 1
+            yield Chunk(self.topic, self.partition, base, following, part)
+            base = following
+
     def since(self, offset: int) -> "Chunk":
         """Drop the part that was already applied."""
         records = [record for record in self.records if record.offset >= offset]

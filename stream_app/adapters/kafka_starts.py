@@ -1,14 +1,16 @@
-"""Where the logs begin: whether Kafka has deleted what was to be read next.
+"""Where the logs begin and reading has come to: whether Kafka has deleted what was to be read next.
 
 aiokafka goes on at the earliest offset when its position is gone, and only logs it.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faust.types import TP
+
+from stream_app.session import Chunk
 
 ANSWER_S = 5.0
 AGAIN_S = 0.2
@@ -23,22 +25,31 @@ async def starts(consumer: AIOKafkaConsumer, tps: Iterable[TP]) -> dict[TP, int]
         return {}
 
 
+def position_of(consumer: AIOKafkaConsumer, tp: TP) -> int | None:
+    """Offset after the last record read or passed over (markers, aborted records), if it has one.
+
+    The consumer's own `position` would wait for one.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    assignment = subscription.assignment if subscription else None
+    state = assignment.state_value(tp) if assignment else None
+    return int(state.position) if state and state.has_valid_position else None
+
+
 async def overrun(
-    consumer: AIOKafkaConsumer,
-    fetched: Mapping[TP, Sequence[ConsumerRecord]],
-    wanted: Mapping[TP, int],
+    consumer: AIOKafkaConsumer, fetched: Mapping[TP, Chunk]
 ) -> tuple[TP, int, int] | None:
     """Tell where records were deleted that were wanted: partition, wanted and first offset.
 
     Legal holes (compaction, transactions) are none. Asks until Kafka answers: what was fetched
     must not be handed on unchecked.
     """
-    for tp, records in fetched.items():
-        base = wanted.get(tp, records[0].offset)
-        if records[0].offset > base:
+    for tp, chunk in fetched.items():
+        read = chunk.records[0].offset if chunk.records else chunk.next
+        if read > chunk.base:
             # Nothing announces that Kafka answers again: it must be asked.
             while not (found := await starts(consumer, [tp])):  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN_S)
-            if found[tp] > base:
-                return tp, base, found[tp]
+            if found[tp] > chunk.base:
+                return tp, chunk.base, found[tp]
     return None

@@ -21,7 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream_app.adapters.kafka_group import heed_errors
-from stream_app.adapters.kafka_starts import overrun, starts
+from stream_app.adapters.kafka_starts import overrun, position_of, starts
 from stream_app.pipeline import Chunk
 from stream_app.session import round_robin
 
@@ -108,26 +108,25 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> RecordMap:
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        if gone := await overrun(consumer, records, self._delivered):
-            cast("ChunkApp", self.app).source.overrun(*gone)
-        return {tp: self._cut(consumer, tp, batch) for tp, batch in records.items()}
+        # Until it flows, a partition's position is not yet the one that the source has chosen.
+        known = active_partitions & set(self._delivered) if self.consumer.flow_active else set[TP]()
+        covered = [self._covered(consumer, tp, records.get(tp, [])) for tp in {*records, *known}]
+        found = {TP(chunk.topic, chunk.partition): chunk for chunk in covered if chunk}
+        app = cast("ChunkApp", self.app)
+        if gone := await overrun(consumer, found):
+            app.source.overrun(*gone)
+        return {tp: list(chunk.pieces(app.chunk_records)) for tp, chunk in found.items()}
 
-    def _cut(
+    def _covered(
         self, consumer: AIOKafkaConsumer, tp: TP, records: list[ConsumerRecord]
-    ) -> list[Chunk]:
-        """Cut one fetch into chunks that together cover everything since the last delivery."""
-        position = consumer._subscription.subscription.assignment.state_value(tp).position  # noqa: SLF001
-        size = cast("ChunkApp", self.app).chunk_records
-        base = self._delivered.get(tp, records[0].offset)
-        chunks = []
-        for start in range(0, len(records), size):
-            part = records[start : start + size]
-            last = start + size >= len(records)
-            following = position if last else part[-1].offset + 1
-            chunks.append(Chunk(tp.topic, tp.partition, base, following, part))
-            base = following
-        self._delivered[tp] = base
-        return chunks
+    ) -> Chunk | None:
+        """Cover all since the last delivery, be there records or only what is never delivered."""
+        position = position_of(consumer, tp)
+        base = self._delivered.get(tp, records[0].offset if records else position)
+        if position is None or base is None or position <= base:
+            return None
+        self._delivered[tp] = position
+        return Chunk(tp.topic, tp.partition, base, position, records)
 
     async def earliest_and_committed(self, tp: TP) -> tuple[int, int | None]:
         """First offset the broker still has, and the group's committed offset."""
@@ -176,7 +175,7 @@ class ChunkConsumer(driver.Consumer):
                 await asyncio.sleep(0)
 
     def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
-        newest = chunk.records[-1].timestamp / 1000.0
+        newest = chunk.records[-1].timestamp / 1000.0 if chunk.records else 0.0
         return ConsumerMessage(
             tp.topic, tp.partition, chunk.next - 1, newest, CREATE_TIME, [], None,
             cast("bytes", chunk), None, 0, len(chunk.records), tp,

@@ -8,6 +8,7 @@ import importlib
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -61,12 +62,14 @@ def _fuzz(options: argparse.Namespace) -> None:
     mutations = importlib.import_module("tests.fuzz.mutations")
     record = importlib.import_module("tests.builders").ARecord
     became: Counter[str] = Counter()
+    began = time.monotonic()
 
     def one(data: bytes) -> None:
         topic, key, value = taken_apart(data)
         became[judge(topic, record(became.total(), key, value))] += 1
         if became.total() % EVERY == 0 or became.total() == options.inputs:
-            sys.stderr.write(f"{became.total():,} inputs: {dict(became.most_common())}\n")
+            spent = f"{became.total():,} inputs in {time.monotonic() - began:.0f} s"
+            sys.stderr.write(f"{spent}: {dict(became.most_common())}\n")
 
     def mutate(data: bytes, size: int, seed: int) -> bytes:
         random = Random(seed)

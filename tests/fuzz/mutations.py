@@ -55,10 +55,9 @@ def hostile(random: Random, offset: int = 0) -> Topical:
         value = random.choice(BYTE_MUTATIONS)(random, value or b"")
     if random.random() < 0.02:
         value = random.choice((None, b""))
-    usual = random.random() < 0.8
-    key = CUSTOMER.encode() if usual else random.choice(KEYS)
-    stamp = day(0) if usual else random.choice(STAMPS)
-    headers = () if usual else random.choice(HEADERS)
+    key = random.choice(KEYS) if random.random() < 0.2 else CUSTOMER.encode()
+    stamp = random.choice(STAMPS) if random.random() < 0.2 else day(0)
+    headers = random.choice(HEADERS) if random.random() < 0.2 else ()
     return topic, ARecord(offset, key, value, stamp, headers)
 
 

@@ -24,7 +24,13 @@ def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Setti
     return small_settings(broker, redis_url, unique("crash"), chunk_records=64, session_timeout=6)
 
 
-@pytest.mark.parametrize("number", [1, 5], ids=["the first time", "in the middle"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(1, id="the first time"),
+        pytest.param(5, id="in the middle", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_crash_at_any_step_loses_and_repeats_nothing(
     settings: Settings, when: str, number: int

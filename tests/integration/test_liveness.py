@@ -157,6 +157,7 @@ async def _says(child: Child, part: str, word: str) -> bool:
     return code == 503 and word in checks[part]
 
 
+@pytest.mark.slow
 async def test_an_outage_of_the_store_beyond_patience_ends_the_worker(
     broker: str, unique: Callable[[str], str]
 ) -> None:
@@ -255,6 +256,7 @@ class Gaps:
         self._seen[partition] = (position, since)
 
 
+@pytest.mark.slow
 async def test_a_rolling_restart_loses_no_more_time_than_one_session(settings: Settings) -> None:
     with running(settings, workers=2) as system:
         demo = a_run(settings, system, a_shop(days=500), SPEED)

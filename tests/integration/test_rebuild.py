@@ -235,6 +235,7 @@ def _worker(settings: Settings) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("point", ["before:apply:30", "after:apply:30", "after:publish:1"])
+@pytest.mark.slow
 async def test_a_killed_rebuild_goes_on_when_it_is_run_again(placed_shop: Shop, point: str) -> None:
     killed = rebuild(placed_shop.settings.model_copy(update={"crash_at": point}))
     between = await _serving(placed_shop.settings)
@@ -249,6 +250,7 @@ async def test_a_killed_rebuild_goes_on_when_it_is_run_again(placed_shop: Shop, 
         assert (await queries.overview()).records == placed_shop.total
 
 
+@pytest.mark.slow
 async def test_an_interrupted_rebuild_under_other_settings_starts_over(shop: Shop) -> None:
     other = shop.settings.model_copy(update={"half_life_days": 20.0})
     rebuild(shop.settings.model_copy(update={"crash_at": "after:apply:30"}))
@@ -259,6 +261,7 @@ async def test_an_interrupted_rebuild_under_other_settings_starts_over(shop: Sho
     assert problems(shop.simulation, await shop.now(other), half_life=20) == ()
 
 
+@pytest.mark.slow
 async def test_two_rebuilds_at_once_do_not_mix(shop: Shop) -> None:
     answers = await asyncio.gather(*(asyncio.to_thread(rebuild, shop.settings) for _ in range(2)))
 

@@ -6,10 +6,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +37,7 @@ from tests.builders import (
     changes_in,
     serving,
 )
+from tests.fuzz.material import STAMPS
 from tests.fuzz.mutations import Topical, hostile
 from tests.fuzz.oracle import judge
 
@@ -61,6 +64,18 @@ def test_any_bytes_become_an_event_within_the_limits_or_a_letter(
     topic: str, key: bytes | None, value: bytes | None, stamp: int
 ) -> None:
     judge(topic, ARecord(0, key, value, stamp))
+
+
+@pytest.mark.parametrize("stamp", STAMPS)
+async def test_a_purchase_is_counted_whatever_kafka_says_of_its_publication(stamp: int) -> None:
+    record = replace(a_record(customer="v1"), timestamp=stamp)
+
+    run = await Run().take([(PURCHASES, record)])
+
+    (move,) = run.moves
+    assert (move.customer_id, move.source.offset) == ("v1", 0)
+    assert (move.source.published_at is None) == (abs(stamp) > 10**14)
+    assert not run.letters
 
 
 class Run:
@@ -121,8 +136,7 @@ def mixtures(draw: st.DrawFn) -> tuple[list[Topical], list[Topical]]:
         topic, record = hostile(random) if bad else a_good_one(random, n)
         at = offsets[topic]
         offsets[topic] += 1
-        record = ARecord(at, record.key, record.value, record.timestamp, record.headers)
-        mixed.append((topic, record))
+        mixed.append((topic, replace(record, offset=at)))
         good += [] if bad else [mixed[-1]]
     return mixed, good
 
