@@ -25,13 +25,15 @@ def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Setti
 
 
 @pytest.mark.parametrize(
-    "number",
+    ("when", "number"),
     [
-        pytest.param(1, id="the first time"),
-        pytest.param(5, id="in the middle", marks=pytest.mark.slow),
+        pytest.param("before", 1, id="before, the first time"),
+        pytest.param("after", 1, id="after, the first time", marks=pytest.mark.slow),
+        pytest.param("before", 5, id="before, in the middle", marks=pytest.mark.slow),
+        pytest.param("after", 5, id="after, in the middle", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.timeout(600)
 async def test_a_crash_at_any_step_loses_and_repeats_nothing(
     settings: Settings, when: str, number: int
 ) -> None:
