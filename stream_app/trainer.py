@@ -38,6 +38,7 @@ from stream_app.pipeline import Chunk
 from stream_app.watchdog import Place
 
 logger = logging.getLogger(__name__)
+FINISH_S = 3.0
 NOTICE_KEY = b"notice"
 
 
@@ -116,6 +117,7 @@ class TrainerProcess:
         self._store = store_of(settings)
         self.store = PatientStore(self._store, self.metrics)
         self._publisher = KafkaPublisher(settings)
+        self._publishing: asyncio.Task[None] | None = None
         self._trainer: Trainer | None = None
         self._status = ""
         self.positions = GroupPositions()
@@ -146,7 +148,8 @@ class TrainerProcess:
             logger.warning("%s: %s", notice.kind, trainer.status)
             await self._send(NOTICE_KEY, notice)
         if snapshot:
-            await self._publish(trainer, snapshot)
+            self._publishing = asyncio.create_task(self._publish(trainer, snapshot))
+            await asyncio.shield(self._publishing)
 
     def _show(self, trainer: Trainer) -> None:
         """Show how far the trainer is, and tell when its status is another one."""
@@ -187,5 +190,8 @@ class TrainerProcess:
         await self._publisher.publish([Outgoing(self.settings.topic_models, key, body)])
 
     async def _stop(self, *_: Any, **__: Any) -> None:
+        """A model that is stored is published too, so that it outlives the store."""
+        if self._publishing:
+            await asyncio.wait({self._publishing}, timeout=FINISH_S)
         await self._publisher.close()
         await self._store.close()
