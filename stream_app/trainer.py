@@ -190,7 +190,7 @@ class TrainerProcess:
         await self._publisher.publish([Outgoing(self.settings.topic_models, key, body)])
 
     async def _stop(self, *_: Any, **__: Any) -> None:
-        """A model that is stored is published too, so that it outlives the store."""
+        """Let a model that is stored be published too, so that it outlives the store."""
         if self._publishing:
             await asyncio.wait({self._publishing}, timeout=FINISH_S)
         await self._publisher.close()
