@@ -61,6 +61,8 @@ class Demo:
                 seconds = time.monotonic() - began
                 self.progress.note = "verifying"
                 await self._quiet(queries)
+                await asyncio.to_thread(self.system.trainer.stop)  # no more models from here on
+                await self._quiet(queries)
                 await asyncio.to_thread(self.system.stop)
                 await watch.look()
                 verification = await self._verify(queries)
@@ -131,9 +133,10 @@ class Demo:
             await asyncio.sleep(TICK_S)
 
     async def _is_quiet(self, queries: Queries) -> bool:
-        """Whether nobody is due, everybody has a segment if there are any, and all is published."""
-        placed = sum((await queries.overview()).sizes.values())
-        waiting = self.seen.model is not None and placed < await queries.buyers()
+        """Whether nobody is due, everybody has a segment that is served, and all is published."""
+        sizes, model = (await queries.overview()).sizes, await queries.model()
+        placed = sum(sizes.get(s.id, 0) for s in model.segments) if model else 0
+        waiting = model is not None and placed < await queries.buyers()
         return not (waiting or await queries.is_anyone_due() or await queries.outbox_length())
 
     async def _until(self, done: Callable[[], bool]) -> None:
