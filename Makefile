@@ -2,13 +2,16 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH := .venv/.bench
+PEERS := tests/benchmarks/performance/peers-requirements.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-kafka soak fuzz lint bench quality clean
+.PHONY: help install demo test test-slow test-kafka soak fuzz lint quality clean
+.PHONY: bench bench-smoke bench-peers bench-profile
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  Options of a command go in ARGS, as in: make test ARGS="-k topics"'
 
 install: $(STAMP)  ## set up .venv with everything
@@ -37,14 +40,23 @@ lint: $(STAMP)  ## check style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(STAMP)  ## measure the throughput
-	@$(BIN)/python -m tests.benchmarks.throughput $(ARGS)
+bench: $(BENCH)  ## measure speed, latency and cost, ten minutes: ARGS=--help; ARGS="--out docs" writes
+	@$(BIN)/python -m tests.benchmarks.performance $(ARGS)
+
+bench-smoke: $(BENCH)  ## the same on 20,000 events, a minute: that it works and counts, no times
+	@$(BIN)/python -m tests.benchmarks.performance --smoke $(ARGS)
+
+bench-peers: $(BENCH) .venv-peers/.installed  ## the rates of Quix Streams and Bytewax beside ours
+	@$(BIN)/python -m tests.benchmarks.performance.peers $(ARGS)
+
+bench-profile: $(BENCH)  ## where a purchase's microseconds go, by py-spy
+	@$(BIN)/python -m tests.benchmarks.performance.profile $(ARGS)
 
 quality: $(STAMP)  ## measure the quality of the segments
 	@$(BIN)/python -m tests.benchmarks.quality $(ARGS)
 
 clean:  ## remove .venv, .segmenter, caches and build output
-	@rm -rf .venv .segmenter .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	@rm -rf .venv .venv-peers .segmenter .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
@@ -54,4 +66,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install -c constraints.txt -e '.[embedded,data,dashboard,dev]'
 	@$(PIP) install --no-deps lifetimes==0.11.3  # its dependencies are old; only its data is used
+	@touch $@
+
+$(BENCH): $(STAMP)
+	@$(PIP) install -c constraints.txt -e '.[bench]'
+	@touch $@
+
+.venv-peers/.installed: $(PEERS)
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip --quiet --disable-pip-version-check install -r $(PEERS)
 	@touch $@

@@ -78,7 +78,7 @@ def pipeline_of(settings: Settings, store: PartitionStore, models: Models) -> Pi
         dead_letters=settings.topic_dead_letters,
     )
     topics = (settings.topic_purchases, settings.topic_profiles)
-    return Pipeline(store, models, rules, limits_of(settings), topics, settings.cache_customers)
+    return Pipeline(store, models, rules, limits_of(settings), topics)
 
 
 def store_of(settings: Settings, generation: int = 1) -> RedisStore:
@@ -151,7 +151,7 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
         "broker_session_timeout": settings.session_timeout,
         "broker_heartbeat_interval": min(3.0, settings.session_timeout / 4),
         "broker_rebalance_timeout": settings.rebalance_timeout,
-        "broker_request_timeout": 40.0,
+        "broker_request_timeout": max(40.0, settings.session_timeout),
         "broker_commit_interval": 1.0,
         "broker_max_poll_records": 4 * settings.chunk_records,
         "stream_buffer_maxsize": 16,

@@ -4,27 +4,23 @@
 """
 
 import os
-import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream_app.config_values import (
+    Currency,
+    Drift,
+    Name,
+    OptionalFeatures,
+    Rates,
+    StoreUrl,
+    Weights,
+    hide_password,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-OPTIONAL_FEATURES = ("age", "gender", "income", "interests")
-EXAMPLES = {"rates": "EUR=1.08,GBP=1.27", "weights": "recency_days=1.5", "drift": "moved=0.6"}
-DRIFT = {"speed", "moved", "smallest", "largest", "ratio", "calm"}
-Numbers = Annotated[dict[str, float], NoDecode]
 
 
 class ClockMode(StrEnum):
@@ -55,7 +51,7 @@ class Settings(BaseSettings):
         validation_alias=_named("KAFKA_BROKER"),
         description="Bootstrap servers, host:port[,host:port]. Empty: `demo` starts its own",
     )
-    redis_url: str = Field(
+    redis_url: StoreUrl = Field(
         "",
         validation_alias=_named("REDIS_URL"),
         description="redis:// or rediss:// URL of Redis or Valkey. Empty: `demo` starts its own",
@@ -98,10 +94,8 @@ class Settings(BaseSettings):
         description="A worker halts when more than this part of its last 1,000 records are dead "
         "letters; 1: never",
     )
-    base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
-        "USD", description="Every amount is converted to this currency"
-    )
-    rates: Numbers = Field(
+    base_currency: Currency = Field("USD", description="Every amount is converted to this currency")
+    rates: Rates = Field(
         default_factory=dict,
         description="Value of one unit in the base currency, as EUR=1.08,GBP=1.27",
     )
@@ -109,10 +103,10 @@ class Settings(BaseSettings):
     half_life_days: float = Field(
         60.0, gt=0, description="Half-life of the decayed orders and spend of a customer"
     )
-    optional_features: Annotated[tuple[str, ...], NoDecode] = Field(
+    optional_features: OptionalFeatures = Field(
         (), description="Features beyond the standard ones: age, gender, income, interests"
     )
-    weights: Numbers = Field(
+    weights: Weights = Field(
         default_factory=dict,
         description="Weight of features in the distance, as recency_days=1.5,average_basket=0.5",
     )
@@ -140,7 +134,7 @@ class Settings(BaseSettings):
     names_file: str = Field(
         "", description='JSON or TOML file of your own segment names by id, as {"3": "VIP"}'
     )
-    drift: Numbers = Field(
+    drift: Drift = Field(
         default_factory=dict,
         description="Limits beyond which learning freezes, as speed=8,moved=0.6,smallest=0.005,"
         "largest=0.8,ratio=2,calm=2000 (the defaults)",
@@ -155,7 +149,9 @@ class Settings(BaseSettings):
 
     chunk_records: int = Field(512, ge=1, le=4096, description="Most records in one chunk")
     cache_customers: int = Field(
-        50_000, ge=0, description="Customer states a worker keeps in memory, per partition"
+        50_000,
+        ge=0,
+        description="Customer states a worker keeps in memory, of all its partitions together",
     )
     rescore_per_second: float = Field(
         1_000, gt=0, description="Stored customers a new model re-scores per second, per partition"
@@ -170,66 +166,6 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", description="DEBUG, INFO, WARNING or ERROR"
     )
-
-    @field_validator("rates", "weights", "drift", mode="before")
-    @classmethod
-    def _parse_numbers(cls, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [pair.split("=", 1) for pair in value.split(",") if pair.strip()]
-        if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004
-            raise ValueError(f"write it as {EXAMPLES[info.field_name or 'rates']}")
-        return {name.strip(): number.strip() for name, number in pairs}
-
-    @field_validator("weights", "drift")
-    @classmethod
-    def _check_numbers(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        for name, number in value.items():
-            if info.field_name == "drift" and name not in DRIFT:
-                raise ValueError(f"unknown: {name}; known: {', '.join(sorted(DRIFT))}")
-            if not 0 < number <= 1e6:  # noqa: PLR2004
-                raise ValueError(f"{name} must be a positive number, not {number}")
-        return value
-
-    @field_validator("rates")
-    @classmethod
-    def _check_rates(cls, value: dict[str, float]) -> dict[str, float]:
-        for code, rate in value.items():
-            if not re.fullmatch("[A-Z]{3}", code):
-                raise ValueError(f"{code!r} is no currency code: three capital letters")
-            if not 0 < rate < 1e6:  # noqa: PLR2004
-                raise ValueError(f"the rate of {code} must be a positive number, not {rate}")
-        return value
-
-    @field_validator("optional_features", mode="before")
-    @classmethod
-    def _parse_features(cls, value: object) -> object:
-        return (
-            tuple(v.strip() for v in value.split(",") if v.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("optional_features")
-    @classmethod
-    def _check_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(value) - set(OPTIONAL_FEATURES))
-        if unknown:
-            raise ValueError(
-                f"unknown: {', '.join(unknown)}; known: {', '.join(OPTIONAL_FEATURES)}"
-            )
-        return tuple(f for f in OPTIONAL_FEATURES if f in value)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_url(cls, value: str) -> str:
-        try:
-            fine = not value or urlsplit(value).scheme in {"redis", "rediss"}
-        except ValueError:
-            fine = False
-        if not fine:
-            raise ValueError("it must be a URL that begins with redis:// or rediss://")
-        return value
 
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
@@ -248,24 +184,6 @@ class Settings(BaseSettings):
         values = self.model_dump(mode="json")
         values["redis_url"] = hide_password(self.redis_url)
         return values
-
-
-def hide_password(url: str) -> str:
-    """Blank out what may be secret in a URL: the password, and the query.
-
-    >>> hide_password("rediss://app:secret@cache:6380/1?password=secret")
-    'rediss://app:***@cache:6380/1?***'
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    if "@" in parts.path:
-        return f"{parts.scheme}://***"
-    secret, at, place = parts.netloc.rpartition("@")
-    user = f"{secret.partition(':')[0]}:***@" if at else ""
-    query = "?***" if parts.query else ""
-    return f"{parts.scheme}://{user}{place}{parts.path}{query}" if parts.scheme else url
 
 
 def env_name(field: str) -> str:

@@ -6,15 +6,14 @@ re-scores after a new model and samples the population for the trainer.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from stream_app.adapters.metrics import Metrics
-from stream_app.contracts import PopulationSample
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
-from stream_app.pace import RESCORE_CUSTOMERS, Draws, LaneSettings, Walk
+from stream_app.duties import Duties, PublishSample
+from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
 from stream_app.ports import Pending, StoreLostError
 
@@ -39,7 +38,7 @@ class LaneServices:
     claim: Callable[[int], Awaitable[tuple[Session, tuple[Pending, ...]]]]
     rewind: Callable[[str, int, int], Awaitable[None]]
     publish: Callable[[list[Outgoing]], Awaitable[None]]
-    publish_sample: Callable[[PopulationSample], Coroutine[Any, Any, None]]
+    publish_sample: PublishSample
     wall: Callable[[], int]
     flood: FloodGuard
     halt: Callable[[FloodError], Awaitable[None]]
@@ -57,14 +56,11 @@ class Lane:
         self._held: Chunk | None = None
         self._released = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
-        self._sampling: asyncio.Task[None] | None = None
         self._fresh: dict[str, int] = {}
         self._rewound: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
-        self._walk = Walk(settings.rescore_per_second)
-        self._draws = Draws(settings.sample_floor)
-        self._last_turn = services.wall()
+        self._duties = Duties(services.pipeline, services.publish_sample, settings, services.wall())
 
     async def claim(self) -> None:
         """Own the partition from now on, and publish what an earlier owner could not.
@@ -85,7 +81,7 @@ class Lane:
             for name, size in counters.items()
             if name.startswith("segment:")
         }
-        self._walk.begin()
+        self._duties.begin()
         await self._publish(list(pending))
 
     def begin(self, topic: str, offset: int) -> None:
@@ -122,9 +118,9 @@ class Lane:
             if chunk:
                 await self._chunk(chunk)
             await self._between()
-        for task in (self._publishing, self._sampling):
-            if task:
-                await task
+        if self._publishing:
+            await self._publishing
+        await self._duties.finish()
         metrics.partitions.dec()
         metrics.forget_partition(self.partition, self._ends)
 
@@ -133,7 +129,8 @@ class Lane:
         chunk, self._held = self._held, None
         if chunk is None:
             try:
-                chunk = await asyncio.wait_for(self._queue.get(), IDLE_S)
+                async with asyncio.timeout(0 if self._duties.pressing else IDLE_S):
+                    chunk = await self._queue.get()
             except TimeoutError:
                 return None
         while not self._queue.empty():
@@ -160,7 +157,7 @@ class Lane:
         wall = self._services.wall()
         before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        self._draws.add(self._settings.samples(len(part.records), before, self.session.clock))
+        self._duties.chunk(len(part.records), before, self.session.clock)
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)
@@ -230,29 +227,10 @@ class Lane:
 
     async def _between(self) -> None:
         """One bounded portion of each background duty."""
-        for task in (self._publishing, self._sampling):
-            if task and task.done():
-                task.result()
+        if self._publishing and self._publishing.done():
+            self._publishing.result()
         wall = self._services.wall()
-        passed, self._last_turn = (wall - self._last_turn) / 1000, wall
-        await self._done(await self._services.pipeline.lapse(self.session, wall))
-        await self._rescore(wall, passed)
-        await self._sample(wall, passed)
+        await self._done(await self._duties.lapse(self.session, wall))
+        await self._done(await self._duties.rescore(self.session, wall))
+        await self._duties.sample(self.session, wall)
         self._services.metrics.observe_partition(self.session, self._ends, self._sizes)
-
-    async def _rescore(self, wall: int, passed: float) -> None:
-        pipeline = self._services.pipeline
-        start = self._walk.due(pipeline.models.current.version, passed) if pipeline.models else None
-        if start is not None:
-            cursor, outcome = await pipeline.rescore(self.session, start, RESCORE_CUSTOMERS, wall)
-            self._walk.reached(cursor)
-            await self._done(outcome)
-
-    async def _sample(self, wall: int, passed: float) -> None:
-        count = self._draws.take(passed)
-        sample = await self._services.pipeline.sample(self.session, count, wall) if count else None
-        if sample:
-            if self._sampling:
-                await self._sampling
-            sending = self._services.publish_sample(sample)
-            self._sampling = asyncio.create_task(sending, name=f"lane-{self.partition}")

@@ -19,7 +19,10 @@ CLAIM_S = 30.0
 
 
 class Lanes:
-    """PositionSource of the worker: one lane per partition, for all source topics together."""
+    """PositionSource of the worker: one lane per partition, for all source topics together.
+
+    ``owned``: how many partitions are ours, or about to be.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,13 @@ class Lanes:
         self._finishing: set[asyncio.Task[None]] = set()
         self._finished: dict[int, Lane] = {}
         self._generation = -1
+        self.owned = 0
 
     async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:
         """Claim what is newly ours, once per generation of the group; tell where to read."""
         wanted = {tp.partition for tp in assigned if tp.topic in self._topics}
         self._check_count(wanted)
+        self.owned = len(wanted)
         if generation != self._generation:
             self._generation = generation
             self._stop(set(self._lanes))

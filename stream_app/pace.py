@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-RESCORE_CUSTOMERS = 128
-SAMPLE_CUSTOMERS = 256
+LEAST_CUSTOMERS = 48
+SAMPLE_CUSTOMERS = 64
+SAVED_CUSTOMERS = 256
 DAY_MS = 86_400_000
 
 
@@ -24,7 +25,7 @@ class LaneSettings:
 
 
 class Draws:
-    """How many population vectors are due; at most 256 at a time, and as many saved up."""
+    """How many population vectors are due; at most 64 at a time, and 256 saved up."""
 
     def __init__(self, floor: float) -> None:
         self._floor = floor
@@ -34,16 +35,19 @@ class Draws:
         """Add what records made due."""
         self._due += vectors
 
-    def take(self, passed: float) -> int:
-        """Take what is due, ``passed`` seconds after the last time."""
+    def wait(self, passed: float) -> None:
+        """Add what so many seconds made due."""
         self._due += self._floor * passed
+
+    def take(self) -> int:
+        """Take what is due."""
         count = min(SAMPLE_CUSTOMERS, int(self._due))
-        self._due = min(self._due - count, SAMPLE_CUSTOMERS)
+        self._due = min(self._due - count, SAVED_CUSTOMERS)
         return count
 
 
 class Walk:
-    """The walk over all customers after a new model, 128 at a time at a bounded rate.
+    """The walk over all customers after a new model, 48 at a time at a bounded rate.
 
     A walk under way is finished before the next begins: models that come fast must not keep it
     from ever reaching the end.
@@ -65,10 +69,10 @@ class Walk:
             if self._version == version:
                 return None
             self._version, self._cursor = version, 0
-        self._budget = min(max(self._rate, RESCORE_CUSTOMERS), self._budget + self._rate * passed)
-        if self._budget < RESCORE_CUSTOMERS:
+        self._budget = min(max(self._rate, LEAST_CUSTOMERS), self._budget + self._rate * passed)
+        if self._budget < LEAST_CUSTOMERS:
             return None
-        self._budget -= RESCORE_CUSTOMERS
+        self._budget -= LEAST_CUSTOMERS
         return self._cursor
 
     def reached(self, cursor: int) -> None:

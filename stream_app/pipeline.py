@@ -37,8 +37,6 @@ from stream_app.session import Chunk, Session
 
 __all__ = ["Chunk", "Outcome", "Pipeline", "Session"]
 
-LAPSES_A_TURN = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -69,7 +67,6 @@ class Pipeline:
         rules: Rules,
         limits: Limits,
         topics: tuple[str, str],
-        cache_customers: int = 50_000,
     ) -> None:
         self.store = store
         self.models = models
@@ -80,7 +77,6 @@ class Pipeline:
             self._purchases: decode_purchase,
             profiles: decode_profile,
         }
-        self._cache_customers = cache_customers
 
     async def process(self, session: Session, chunk: Chunk, wall: int) -> Outcome:
         """Apply one chunk. ``wall`` is the present in ms.
@@ -98,12 +94,12 @@ class Pipeline:
             events[index] = Rejected(RejectReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
             session.cache.clear()
 
-    async def lapse(self, session: Session, wall: int) -> Outcome | None:
-        """Judge up to 256 customers whose silence is due; None if there are none."""
+    async def lapse(self, session: Session, wall: int, most: int = 256) -> Outcome | None:
+        """Judge up to ``most`` customers whose silence is due; None if there are none."""
         now = session.clock if self.rules.event_clock else wall
         if not self.models or session.next_due is None or session.next_due > now:
             return None
-        customers = await self.store.due(session.partition, now, LAPSES_A_TURN)
+        customers = await self.store.due(session.partition, now, most)
         return await self._judge_again(session, customers, wall, Turn.lapse)
 
     async def rescore(
@@ -213,7 +209,7 @@ class Pipeline:
             session.clock = turn.clock
             session.moves += turn.moves.total()
             session.next_due = applied.next_due
-            session.remember(written, self._cache_customers)
+            session.remember(written)
         else:
             session.cache.clear()
         return outcome

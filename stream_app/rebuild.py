@@ -102,9 +102,10 @@ class Rebuild:
 
     async def _claim(self) -> None:
         """Own every partition of the new generation with an epoch above all former ones."""
+        room = self._settings.cache_customers // self._settings.partitions
         for partition in range(self._settings.partitions):
             claim = await self._store.claim(partition, self._owner)
-            session = self._sessions[partition] = Session.of(partition, claim)
+            session = self._sessions[partition] = Session.of(partition, claim, room)
             await self._hold(session, [(e.id, e.message) for e in claim.pending])
 
     async def _limits(self, marks: Mapping[int, Mapping[str, int]]) -> Offsets:

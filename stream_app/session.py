@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from stream_app.core.events import Record
@@ -56,12 +57,16 @@ class Chunk:
 
 @dataclass(slots=True)
 class Session:
-    """What one owner knows of its partition within one epoch; dropped when fenced."""
+    """What one owner knows of its partition within one epoch; dropped when fenced.
+
+    ``room``: how many customer states are kept in ``cache``.
+    """
 
     partition: int
     epoch: int
     positions: dict[str, int]
     clock: int
+    room: int = 50_000
     cache: dict[str, CustomerState] = field(default_factory=dict)
     next_due: int | None = 0
     batches: int = 0
@@ -70,9 +75,9 @@ class Session:
     moves: int = 0
 
     @classmethod
-    def of(cls, partition: int, claim: Claim) -> "Session":
+    def of(cls, partition: int, claim: Claim, room: int = 50_000) -> "Session":
         """Begin the session of a claim."""
-        return cls(partition, claim.epoch, dict(claim.positions), claim.clock)
+        return cls(partition, claim.epoch, dict(claim.positions), claim.clock, room)
 
     def enqueue(self, messages: Iterable[Outgoing]) -> list[Pending]:
         """Give messages their outbox ids: they grow within an epoch, and epochs grow."""
@@ -82,14 +87,15 @@ class Session:
             pending.append(Pending(f"{self.epoch}-{self.sent}", message))
         return pending
 
-    def remember(self, states: Iterable[tuple[str, CustomerState | None]], most: int) -> None:
-        """Keep written states, the latest last, at most ``most`` of them."""
+    def remember(self, states: Iterable[tuple[str, CustomerState | None]]) -> None:
+        """Keep written states, the latest last, as far as there is room."""
+        cache = self.cache
         for customer_id, state in states:
-            self.cache.pop(customer_id, None)
+            cache.pop(customer_id, None)
             if state is not None:
-                self.cache[customer_id] = state
-        for customer_id in list(self.cache)[: max(0, len(self.cache) - most)]:
-            del self.cache[customer_id]
+                cache[customer_id] = state
+        for customer_id in list(islice(cache, max(0, len(cache) - self.room))):
+            del cache[customer_id]
 
 
 def round_robin(fetched: Mapping[Place, Iterable[Chunk]]) -> Iterator[tuple[Place, Chunk]]:

@@ -35,6 +35,7 @@ from stream_app.core.model import SnapshotError
 from stream_app.core.training import Trainer, TrainingConfig
 from stream_app.names import read_names
 from stream_app.pipeline import Chunk
+from stream_app.process import tune
 from stream_app.watchdog import Place
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def training_config(settings: Settings) -> TrainingConfig:
 def run(settings: Settings) -> NoReturn:
     """Run one trainer until it is stopped by a signal."""
     asyncio.run(prepare(settings))
+    tune(settings.log_level)
     process = TrainerProcess(settings)
     run_app(process.app, process.metrics, settings, process.store, process.positions)
 
@@ -158,16 +160,22 @@ class TrainerProcess:
             self._status = trainer.status
             logger.info("%s", self._status)
 
-    async def _stored(self) -> tuple[ModelSnapshot | None, dict[int, str]]:
-        """Read the latest snapshot and the user's names; those given by command win."""
+    async def _take_up(self) -> tuple[ModelSnapshot | None, dict[int, str]]:
+        """Read the latest snapshot and the user's names; those given by command win.
+
+        The snapshot is published once more: whoever stored it may have died before that.
+        """
         store, patiently = self._store, self.store.patiently
         latest = await patiently(store.latest_version)
         snapshot = await patiently(lambda: store.load_model(latest)) if latest else None
-        return snapshot, self._names | await patiently(store.names)
+        names = self._names | await patiently(store.names)
+        if snapshot:
+            await self._announce(snapshot)
+        return snapshot, names
 
     async def _resume(self) -> Trainer:
         try:
-            snapshot, names = await self._stored()
+            snapshot, names = await self._take_up()
         except SnapshotError as error:
             give_up("trainer", ConfigError(f"{error}: roll back to an earlier version"))
         return Trainer(self._features, self._config, snapshot, names)
@@ -175,7 +183,7 @@ class TrainerProcess:
     async def _publish(self, trainer: Trainer, snapshot: ModelSnapshot) -> None:
         if not await self.store.patiently(lambda: self._store.save_model(snapshot)):
             logger.warning("model %d exists already: going on from it", snapshot.version)
-            stored, names = await self._stored()
+            stored, names = await self._take_up()
             self._trainer = None if stored is None else trainer
             if stored:
                 trainer.go_on_from(stored, names)
@@ -183,6 +191,9 @@ class TrainerProcess:
         self.metrics.model_version.set(snapshot.version)
         ratio = snapshot.training.inertia_ratio
         self.metrics.inertia_ratio.set(ratio if ratio is not None else float("nan"))
+        await self._announce(snapshot)
+
+    async def _announce(self, snapshot: ModelSnapshot) -> None:
         await self._send(str(snapshot.version).encode(), snapshot)
 
     async def _send(self, key: bytes, message: ModelSnapshot | ModelNotice) -> None:

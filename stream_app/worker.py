@@ -34,6 +34,7 @@ from stream_app.lanes import Lanes
 from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Session
 from stream_app.ports import ModelStore, Pending, StoreUnavailableError, SwitchedError
+from stream_app.process import tune
 
 logger = logging.getLogger(__name__)
 REFRESH_S = 0.25
@@ -43,6 +44,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one worker until it is stopped by a signal."""
     generation = asyncio.run(prepare(settings))
     asyncio.run(refuse_halted(settings))
+    tune(settings.log_level)
     worker = Worker(settings, generation)
     run_app(worker.app, worker.metrics, settings, worker.store, worker.lanes)
 
@@ -176,7 +178,8 @@ class Worker:
     async def _claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:
         await self.store.patiently(self._heed_switch)
         claim = await self.store.claim(partition, self._owner)
-        return Session.of(partition, claim), claim.pending
+        room = self.settings.cache_customers // max(1, self.lanes.owned)
+        return Session.of(partition, claim, room), claim.pending
 
     async def _halt(self, error: FloodError) -> None:
         """Keep workers from starting until a person has looked, whatever restarts them."""

@@ -166,17 +166,16 @@ def a_pipeline(
     features: FeatureSet = FEATURES,
     *,
     event_clock: bool = True,
-    cache_customers: int = 50_000,
 ) -> Pipeline:
     """A pipeline on a store, by the event clock; without models given, `a_snapshot` serves."""
     rules = Rules(features, event_clock, CHANGES, DEAD)
     models = serving(features=features) if models is None else models
-    return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES), cache_customers)
+    return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES))
 
 
-async def a_session(store: PartitionStore, owner: str = "w1") -> Session:
+async def a_session(store: PartitionStore, owner: str = "w1", room: int = 50_000) -> Session:
     """Own partition 0 from now on."""
-    return Session.of(0, await store.claim(0, owner))
+    return Session.of(0, await store.claim(0, owner), room)
 
 
 def a_chunk(*records: ARecord, topic: str = PURCHASES, base: int | None = None) -> Chunk:

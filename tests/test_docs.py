@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from producers import terminal
 from stream_app import bootstrap, cli
+from stream_app.adapters.ages import Ages
 from stream_app.adapters.kafka_topics import DAY_MS, HOUR_MS, _wanted, ensure_topics
 from stream_app.adapters.metrics import Metrics
 from stream_app.cli import app, ask
@@ -104,7 +105,7 @@ def test_the_example_environment_is_accepted_and_changes_nothing(
 
 
 def test_the_table_of_metrics_is_what_the_code_says() -> None:
-    found = [c for c in Metrics().registry._collector_to_names if isinstance(c, MetricWrapperBase)]
+    found = list(Metrics().registry._collector_to_names)
     expected = {
         metric._name + ("_total" if metric._type == "counter" else ""): [
             metric._type,
@@ -112,7 +113,10 @@ def test_the_table_of_metrics_is_what_the_code_says() -> None:
             metric._documentation,
         ]
         for metric in found
+        if isinstance(metric, MetricWrapperBase)
     }
+    families = (family for each in found if isinstance(each, Ages) for family in each.collect())
+    expected |= {family.name: [family.type, "", family.documentation] for family in families}
 
     assert len(expected) > 1
     assert table("metric") == expected

@@ -2,25 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream_app.config import Settings
 from stream_app.core.messages import Outgoing
 
 logger = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5
+BATCH_BYTES = 256 * 1024
 MAX_REQUEST = 2 * 1024 * 1024
 
 
 class KafkaPublisher:
-    """Sends messages until the broker has them; the caller's order is kept."""
+    """Sends messages until the broker has them; per key, the caller's order is kept.
+
+    Batches are built here: a message handed over singly costs aiokafka ten times as much.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._partitioner = DefaultPartitioner()
         self._lock = asyncio.Lock()
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -36,9 +44,17 @@ class KafkaPublisher:
 
     async def _send(self, messages: Sequence[Outgoing]) -> None:
         producer = await self._started()
+        topics = {message.topic for message in messages}
+        known = {topic: sorted(await producer.partitions_for(topic)) for topic in topics}
+        parts: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        for message in messages:
+            partitions = known[message.topic]
+            partition = self._partitioner(message.key, partitions, partitions)
+            parts[message.topic, partition].append(message)
         waiting = [
-            await producer.send(m.topic, value=_value(m), key=m.key, headers=list(m.headers))
-            for m in messages
+            await producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), part in parts.items()
+            for batch in _batches(producer, part)
         ]
         await asyncio.gather(*waiting)
 
@@ -50,6 +66,7 @@ class KafkaPublisher:
                     enable_idempotence=self._settings.idempotence,
                     acks="all",
                     linger_ms=0,
+                    max_batch_size=BATCH_BYTES,
                     max_request_size=MAX_REQUEST,
                 )
                 await producer.start()
@@ -68,6 +85,23 @@ class KafkaPublisher:
             producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+
+def _batches(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> Iterator[BatchBuilder]:
+    """Fill as many batches as it takes."""
+    batch = producer.create_batch()
+    for message in messages:
+        if not _append(batch, message):
+            yield batch
+            batch = producer.create_batch()
+            _append(batch, message)
+    yield batch
+
+
+def _append(batch: BatchBuilder, message: Outgoing) -> bool:
+    """Tell whether there was room; in an empty batch there always is."""
+    key, value, headers = message.key, _value(message), list(message.headers)
+    return batch.append(timestamp=None, key=key, value=value, headers=headers) is not None
 
 
 def _value(message: Outgoing) -> bytes | None:

@@ -6,7 +6,9 @@ Base units: seconds, records. Labels are bounded: never a customer id.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from stream_app.adapters.ages import Ages
 
 if TYPE_CHECKING:
     from stream_app.core.training import Trainer
@@ -36,12 +38,12 @@ class Metrics:
         self._held = Counter(
             "segmenter_flaps_avoided", "Moves held back by hysteresis", registry=registry
         )
-        self._latency = Histogram(
+        self._latency = Ages(
             "segmenter_latency_seconds",
             "From a record's publication to its effects being published",
-            buckets=LATENCY_BUCKETS,
-            registry=registry,
+            LATENCY_BUCKETS,
         )
+        registry.register(self._latency)
         self._lag = Gauge(
             "segmenter_lag_records",
             "Records not yet applied",
@@ -96,8 +98,7 @@ class Metrics:
 
     def observe_latency(self, published_ms: Iterable[int], now_ms: int) -> None:
         """Record the age of each record at the moment its effects are out."""
-        for published in published_ms:
-            self._latency.observe(max(0, now_ms - published) / 1000)
+        self._latency.add(max(0, now_ms - published) / 1000 for published in published_ms)
 
     def observe_partition(
         self, session: "Session", ends: dict[str, int], sizes: dict[int, int]

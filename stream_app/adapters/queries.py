@@ -159,7 +159,7 @@ class Queries:
         following = None
         if model and vector and model.feature_set == self._features.version:
             compiled = SegmentModel(model, self._features, self._margin)
-            following = next_change(state, compiled, compiled.coordinates(vector))
+            following = next_change(state, compiled, compiled.locate(vector))
         named = dict(zip(self._features.names, vector, strict=False))
         return Card(customer_id, partition, state, named, model, following)
 

@@ -15,6 +15,7 @@ from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Card, Overview, Queries
 from stream_app.bootstrap import features_of, store_of
+from stream_app.cli.options import Json
 from stream_app.config import ClockMode, ConfigError, Settings, load
 from stream_app.contracts import ModelSnapshot, SegmentChanged
 from stream_app.core.events import to_datetime
@@ -33,7 +34,6 @@ SHOWN_FEATURES = (
 )
 
 Answer = TypeVar("Answer")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
 console = Console(highlight=False)
 
 
@@ -122,7 +122,7 @@ def _card_json(card: Card) -> dict[str, object]:
         "first_purchase": to_datetime(state.first).isoformat() if state.orders else None,
         "last_purchase": to_datetime(state.last).isoformat() if state.orders else None,
         "features": card.vector,
-        "categories": state.categories,
+        "categories": {name: cents / 100 for name, cents in state.categories.items()},
         "channels": state.channels,
         "next_change": following.model_dump(mode="json") if following else None,
     }

@@ -15,6 +15,7 @@ from stream_app.bootstrap import limits_of
 from stream_app.cli import letters_view as view
 from stream_app.cli.desk import UNKNOWN, refuse
 from stream_app.cli.letters_choice import Check, choose, moment, selection
+from stream_app.cli.options import DryRun, Json, Yes
 from stream_app.config import Settings, load
 from stream_app.contracts import RejectReason
 from stream_app.core.letters import Letter, Tally, Wanted
@@ -29,9 +30,7 @@ Since = Annotated[
 ]
 Every = Annotated[bool, typer.Option("--all", help="All letters that are open")]
 Again = Annotated[bool, typer.Option("--again", help="Also those that were handled before")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
+Last = Annotated[int, typer.Option(min=0, help="Show so many of the latest")]
 dead_letters = typer.Typer(
     no_args_is_help=True,
     help="Records that were refused: look, repair the cause, send them back or put them aside.\n\n"
@@ -57,11 +56,7 @@ def _check_of(settings: Settings) -> Check:
 
 @dead_letters.command("list")
 def list_(
-    *,
-    reason: ByReason = None,
-    since: Since = "",
-    last: Annotated[int, typer.Option(min=0, help="Show so many of the latest")] = 20,
-    as_json: Json = False,
+    *, reason: ByReason = None, since: Since = "", last: Last = 20, as_json: Json = False
 ) -> None:
     """Count the letters by reason, and show the latest.
 

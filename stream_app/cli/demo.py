@@ -18,7 +18,8 @@ from producers.sources import Facts, Source
 from producers.terminal import explained, say
 from stream_app.cli.columns import with_columns
 from stream_app.cli.produce import Data
-from stream_app.config import ClockMode, hide_password, load
+from stream_app.config import ClockMode, load
+from stream_app.config_values import hide_password
 from stream_app.demo.report import Run, report
 from stream_app.demo.run import Demo
 from stream_app.demo.system import running, services

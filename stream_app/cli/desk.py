@@ -140,6 +140,12 @@ def at_desk(work: Callable[[Desk], Awaitable[Answer]]) -> Answer:
     return asyncio.run(run())
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on the terminal unless it was agreed to before; exit code 1 if it is declined."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
 def refuse(message: str, code: int) -> NoReturn:
     """End with a sentence and an exit code."""
     typer.echo(message, err=True)

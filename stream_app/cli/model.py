@@ -1,38 +1,26 @@
 """``segmenter model``: the learned versions, what another one would do, and which one serves."""
 
 import json
-import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from stream_app.adapters.clock import wall_ms
 from stream_app.cli import model_view as view
-from stream_app.cli.desk import UNKNOWN, WRONG_USE, Desk, at_desk, refuse
-from stream_app.config import Settings
+from stream_app.cli.desk import UNKNOWN, WRONG_USE, Desk, at_desk, confirm, refuse
+from stream_app.cli.options import Json, Publish, Sample
+from stream_app.cli.rehearse import rehearse
 from stream_app.contracts import Label, ModelSnapshot
 from stream_app.core.events import to_datetime
-from stream_app.core.features import FeatureSet
 from stream_app.names import read_names
 
-if TYPE_CHECKING:
-    pass
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
-Sample = Annotated[int, typer.Option(min=1, help="Most customers to score, drawn uniformly")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before publishing")]
 Version = Annotated[str, typer.Argument(metavar="N|latest", help="Version of the model")]
 model = typer.Typer(
     no_args_is_help=True,
     help="Versions of the learned segments: compare them, try others, decide which one serves.\n\n"
     "Only rollback, rename and rehearse --promote write, each as a new version.",
 )
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
 
 
 @model.command("list")
@@ -116,7 +104,7 @@ def rollback(
     version: Annotated[int, typer.Argument(metavar="N", min=1, help="Version to go back to")],
     *,
     sample: Sample = 20_000,
-    yes: Yes = False,
+    yes: Publish = False,
 ) -> None:
     """Publish an earlier version again under the next number; the trainer goes on from it.
 
@@ -134,95 +122,13 @@ def rollback(
         new = versions.rolled_back(old, latest, names, created)
         margin = desk.settings.margin
         view.effect(rehearsal.effect(people, desk.features, latest, new, margin), people, margin)
-        _confirm(f"Publish version {version} again, as version {new.version}?", yes=yes)
+        confirm(f"Publish version {version} again, as version {new.version}?", yes=yes)
         await desk.publish(new)
 
     at_desk(work)
 
 
-@model.command()
-def rehearse(  # noqa: PLR0913
-    *,
-    k: Annotated[
-        int | None, typer.Option("--k", min=0, max=20, help="Segments; 0 chooses [SEGMENTER_K]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed [SEGMENTER_SEED]")] = None,
-    weights: Annotated[
-        str, typer.Option(metavar="NAME=W,…", help="Weights of features: recency_days=2")
-    ] = "",
-    margin: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Hysteresis [SEGMENTER_MARGIN]")
-    ] = None,
-    sample: Sample = 20_000,
-    promote: Annotated[bool, typer.Option("--promote", help="Publish it, after asking")] = False,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Learn other segments from the stored customers and show what they would change.
-
-    Who would move where, how many campaigns would be triggered at once, and how many customers
-    live on a border. Writes nothing without --promote. Examples:
-
-        segmenter model rehearse --k 6
-
-        segmenter model rehearse --k 5 --weights average_basket=2 --margin 0.2 --json
-    """
-    from stream_app.core import rehearsal, versions  # noqa: PLC0415
-
-    async def work(desk: Desk) -> None:
-        settings, features = desk.settings, desk.features
-        hold = settings.margin if margin is None else margin
-        draw = settings.seed if seed is None else seed
-        chosen = _weights(weights, features)
-        people = await desk.population(sample, draw)
-        if not len(people.vectors):
-            refuse("there is no customer with a purchase to learn from", UNKNOWN)
-        current = await desk.queries.model()
-        names, wanted = await desk.names(), settings.k if k is None else k
-        plan = versions.Plan(wanted, draw, chosen, names, to_datetime(wall_ms()))
-        new = versions.candidate(people, features, plan, current)
-        effect = rehearsal.effect(people, features, current, new, hold)
-        if as_json:
-            facts = {"candidate": new.model_dump(mode="json"), "margin": hold}
-            facts |= {"population": people.total, "drawn": len(people.vectors)}
-            typer.echo(json.dumps(facts | effect.dump()))
-        else:
-            view.segments(new)
-            view.fates(new.fates)
-            view.effect(effect, people, hold)
-        if promote:
-            _caution(settings, new, hold, weights)
-            _confirm(f"Publish these segments as version {new.version}?", yes=yes)
-            await desk.publish(new)
-
-    at_desk(work)
-
-
-def _weights(text: str, features: FeatureSet) -> dict[str, float]:
-    pairs = dict(pair.partition("=")[::2] for pair in text.split(",") if pair.strip())
-    if unknown := sorted(set(pairs) - set(features.names)):
-        known = ", ".join(features.names)
-        raise typer.BadParameter(f"--weights: no feature {', '.join(unknown)}; there are {known}")
-    try:
-        found = {name: float(value) for name, value in pairs.items()}
-    except ValueError:
-        found = {"": math.nan}
-    if not all(0 < value <= 10 for value in found.values()):  # noqa: PLR2004
-        raise typer.BadParameter("--weights: write NAME=W,NAME=W with numbers above 0, up to 10")
-    return found
-
-
-def _caution(settings: Settings, new: ModelSnapshot, margin: float, weights: str) -> None:
-    """Name the settings that the running processes would have to share."""
-    if settings.k not in {0, len(new.segments)}:
-        text = f"set SEGMENTER_K={len(new.segments)} for the trainer, or it returns to {settings.k}"
-        typer.echo(text, err=True)
-    if weights:
-        typer.echo(f"set SEGMENTER_WEIGHTS={weights} for later models of the trainer", err=True)
-    if margin != settings.margin:
-        typer.echo(
-            f"set SEGMENTER_MARGIN={margin} for the workers: it is no part of a model", err=True
-        )
+model.command()(rehearse)
 
 
 @model.command()

@@ -29,8 +29,21 @@ Speed = Annotated[
     typer.Option(metavar="max|N", help="As fast as possible, or N times as fast as it happened"),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many records")]
-
-
+Resume = Annotated[bool, typer.Option("--resume", help="Go on after the last run")]
+Position = Annotated[Path, typer.Option(help="File that remembers how far it came")]
+Preview = Annotated[
+    bool, typer.Option("--dry-run", help="Show what was understood; publish nothing")
+]
+Customers = Annotated[int, typer.Option(min=1, help="Customers who join")]
+Days = Annotated[float, typer.Option(min=1, help="Days to simulate")]
+Start = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same events")]
+Scramble = Annotated[
+    bool, typer.Option("--scramble", help="Add duplicates, late and malformed records")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FILE.jsonl", help="Write here instead of publishing")
+]
 Data = Annotated[
     list[str] | None,
     typer.Option(
@@ -47,13 +60,9 @@ def replay(
     data: Data = None,
     speed: Speed = "max",
     limit: Limit = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last run")] = False,
-    position: Annotated[Path, typer.Option(help="File that remembers how far it came")] = Path(
-        "replay-position.json"
-    ),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what was understood; publish nothing")
-    ] = False,
+    resume: Resume = False,
+    position: Position = Path("replay-position.json"),
+    dry_run: Preview = False,
     columns: ColumnMap,
 ) -> None:
     """Publish a purchase history, in time order, as if it happened now.
@@ -90,20 +99,14 @@ def replay(
 
 def simulate(  # noqa: PLR0913
     *,
-    customers: Annotated[int, typer.Option(min=1, help="Customers who join")] = 2_000,
-    days: Annotated[float, typer.Option(min=1, help="Days to simulate")] = 365.0,
-    start: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day")
-    ] = DEFAULT_START,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same events")] = 42,
+    customers: Customers = 2_000,
+    days: Days = 365.0,
+    start: Start = DEFAULT_START,
+    seed: Seed = 42,
     speed: Speed = "max",
     limit: Limit = None,
-    scramble: Annotated[
-        bool, typer.Option("--scramble", help="Add duplicates, late and malformed records")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Write here instead of publishing")
-    ] = None,
+    scramble: Scramble = False,
+    out: Out = None,
 ) -> None:
     """Publish the purchases of an invented shop, whose customers' habits are known.
 

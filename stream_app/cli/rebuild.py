@@ -26,19 +26,18 @@ from stream_app.ports import StoreUnavailableError
 
 FAILED = 1
 
+Anew = Annotated[
+    bool, typer.Option("--anew", help="Start over instead of going on with an interrupted one")
+]
+DropOld = Annotated[
+    bool, typer.Option("--drop-old", help="Only remove what former generations left in Redis")
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Remove the former generation without asking")
+]
 
-def rebuild(
-    *,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Start over instead of going on with an interrupted one")
-    ] = False,
-    drop_old: Annotated[
-        bool, typer.Option("--drop-old", help="Only remove what former generations left in Redis")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Remove the former generation without asking")
-    ] = False,
-) -> None:
+
+def rebuild(*, anew: Anew = False, drop_old: DropOld = False, yes: Yes = False) -> None:
     """Count all customers anew from what Kafka still has, and then serve these.
 
     When: Redis has lost its memory, or SEGMENTER_HALF_LIFE_DAYS, SEGMENTER_BASE_CURRENCY,

@@ -12,6 +12,7 @@ from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.redis_store import RedisStore
 from stream_app.bootstrap import owner_name, settle, store_of
 from stream_app.cli.desk import refuse
+from stream_app.cli.options import Yes
 from stream_app.config import ConfigError, Settings, load
 from stream_app.ports import StoreUnavailableError
 
@@ -21,7 +22,7 @@ MOVED = 1
 def skip_gap(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is missing")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    yes: Yes = False,
 ) -> None:
     """Accept that records are lost which Kafka deleted before a worker had read them.
 

@@ -91,7 +91,7 @@ def decode_purchase(record: Record, limits: Limits, wall: int) -> Order | Reject
         return purchase
     at = to_ms(purchase.occurred_at)
     wrong = _check_key(record, purchase.customer_id) or _check_time(
-        purchase.occurred_at, limits, wall
+        purchase.occurred_at, at, limits, wall
     )
     if wrong:
         return wrong
@@ -134,7 +134,9 @@ def decode_profile(record: Record, limits: Limits, wall: int) -> ProfileUpdate |
     if isinstance(profile, Rejected):
         return profile
     updated = to_ms(profile.updated_at)
-    wrong = _check_key(record, profile.customer_id) or _check_time(profile.updated_at, limits, wall)
+    wrong = _check_key(record, profile.customer_id) or _check_time(
+        profile.updated_at, updated, limits, wall
+    )
     if wrong:
         return wrong
     born = profile.birth_year
@@ -200,8 +202,7 @@ def _check_key(record: Record, customer_id: str) -> Rejected | None:
     )
 
 
-def _check_time(moment: datetime, limits: Limits, wall: int) -> Rejected | None:
-    at = to_ms(moment)
+def _check_time(moment: datetime, at: int, limits: Limits, wall: int) -> Rejected | None:
     if at > wall + limits.max_skew:
         return Rejected(
             RejectReason.IN_THE_FUTURE,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from math import log, log1p
 from re import search
 from typing import Literal
@@ -11,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.folds import DAY_MS, MICROS, SKETCH_BITS, CustomerState
+
+BREADTHS = [
+    SKETCH_BITS * log(SKETCH_BITS / max(1, SKETCH_BITS - n)) for n in range(SKETCH_BITS + 1)
+]
 
 
 def recency_days(state: CustomerState, now: int) -> float:
@@ -25,8 +30,7 @@ def mean_gap_days(state: CustomerState) -> float:
 
 def category_breadth(state: CustomerState) -> float:
     """Distinct categories ever bought, by linear counting (Whang et al. 1990), 64 bits."""
-    empty = SKETCH_BITS - state.sketch.bit_count()
-    return SKETCH_BITS * log(SKETCH_BITS / max(1, empty))
+    return BREADTHS[state.sketch.bit_count()]
 
 
 def _share(part: int, whole: int) -> float:
@@ -106,7 +110,7 @@ OPTIONAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSet:
     """The vector's definition: fixed order, and a version that changes whenever it does.
 
@@ -148,6 +152,11 @@ class FeatureSet:
         """Half-life of the decayed sums in milliseconds."""
         return self.half_life_days * DAY_MS
 
+    @cached_property
+    def knees(self) -> tuple[float, ...]:
+        """Knees of the log transforms in vector order; 0 where the axis is linear."""
+        return tuple(f.knee if f.transform == "log" else 0.0 for f in self.features)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names in vector order."""
@@ -158,14 +167,12 @@ class FeatureSet:
 
         The state must hold at least one purchase.
         """
-        return tuple(feature.compute(state, now) for feature in self.features)
+        return tuple([feature.compute(state, now) for feature in self.features])
 
     def transform(self, vector: Sequence[float]) -> tuple[float, ...]:
         """Natural units to the axis on which distances are measured, before scaling."""
-        return tuple(
-            log1p(x / f.knee) if f.transform == "log" else x
-            for f, x in zip(self.features, vector, strict=True)
-        )
+        knees = self.knees
+        return tuple([log1p(x / k) if k else x for x, k in zip(vector, knees, strict=True)])
 
     def transform_all(self, natural: NDArray[np.float64]) -> NDArray[np.float64]:
         """Transform a matrix (n customers, d features) in natural units, shape (n, d)."""

@@ -7,6 +7,8 @@ Source: CloudEvents 1.0 Kafka protocol binding.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from stream_app.contracts import DeadLetter, SegmentChanged
 from stream_app.core.events import Record, Rejected, to_datetime
 
@@ -26,18 +28,23 @@ class Outgoing(NamedTuple):
 
 
 def change_message(topic: str, change: SegmentChanged) -> Outgoing:
-    """Encode a segment change, keyed by its customer."""
-    attributes = {
-        "ce_specversion": "1.0",
-        "ce_id": change.id,
-        "ce_source": f"/segmenter/{change.source.topic}/{change.source.partition}",
-        "ce_type": EVENT_TYPE,
-        "ce_subject": change.customer_id,
-        "ce_time": change.occurred_at.isoformat(),
-        "content-type": "application/json",
-    }
-    headers = _headers(attributes)
-    return Outgoing(topic, change.customer_id.encode(), change.model_dump_json().encode(), headers)
+    """Encode a segment change (of `plain` type), keyed by its customer."""
+    key = change.customer_id.encode()
+    return Outgoing(topic, key, msgspec.json.encode(change), change_headers(change))
+
+
+def change_headers(change: SegmentChanged) -> Headers:
+    """Write the attributes of a segment change."""
+    source = change.source
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", change.id.encode()),
+        ("ce_source", f"/segmenter/{source.topic}/{source.partition}".encode()),
+        ("ce_type", EVENT_TYPE.encode()),
+        ("ce_subject", change.customer_id.encode()),
+        ("ce_time", change.occurred_at.isoformat().encode()),
+        ("content-type", b"application/json"),
+    )
 
 
 def erasure_message(topic: str, customer_id: str) -> Outgoing:

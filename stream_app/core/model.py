@@ -7,7 +7,8 @@ at which another segment wins has a closed form (see ``SegmentModel.next_change`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import expm1, inf, sqrt
+from math import dist, expm1, inf, sqrt
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -96,6 +97,13 @@ class Placement:
     held: bool
 
 
+class Spot(NamedTuple):
+    """A customer among the centres: scaled coordinates, and the distance to every centre."""
+
+    point: list[float]
+    distances: list[float]
+
+
 class SegmentModel:
     """One snapshot, compiled for scoring single customers."""
 
@@ -108,7 +116,7 @@ class SegmentModel:
         check(snapshot)
         self.snapshot = snapshot
         self.features = features
-        self._keep = (1 - margin) ** 2
+        self._keep = 1 - margin
         scaling = snapshot.scaling
         self._clip = scaling.clip
         self._scaling = tuple(zip(scaling.centre, scaling.scale, scaling.weight, strict=True))
@@ -129,42 +137,52 @@ class SegmentModel:
         """Return the index of a segment id, None if the segment does not exist (any more)."""
         return self._index.get(segment_id)
 
+    def locate(self, vector: Sequence[float]) -> Spot:
+        """Find one vector in natural units among the centres."""
+        return self.spot(self.coordinates(vector))
+
     def coordinates(self, vector: Sequence[float]) -> list[float]:
         """Place one vector in natural units on the scaled axes."""
-        clip = self._clip
-        return [
-            min(clip, max(-clip, (x - centre) / scale)) * weight
-            for x, (centre, scale, weight) in zip(
-                self.features.transform(vector), self._scaling, strict=True
-            )
-        ]
+        clip, transformed = self._clip, self.features.transform(vector)
+        found = []
+        for x, (centre, scale, weight) in zip(transformed, self._scaling, strict=True):
+            y = (x - centre) / scale
+            if not -clip < y < clip:
+                y = clip if y > 0 else -clip
+            found.append(y * weight)
+        return found
 
-    def squared_distances(self, point: Sequence[float]) -> list[float]:
-        """Squared Euclidean distance of a scaled point to every centre."""
-        return [
-            sum([(x - c) * (x - c) for x, c in zip(point, centre, strict=True)])
-            for centre in self._centres
-        ]
+    def spot(self, point: list[float]) -> Spot:
+        """Measure the Euclidean distance of a scaled point to every centre."""
+        return Spot(point, [dist(point, centre) for centre in self._centres])
 
-    def place(self, point: Sequence[float], current: int | None) -> Placement:
+    def place(self, spot: Spot, current: int | None) -> Placement:
         """Decide with hysteresis: leave ``current`` only for a centre nearer by the margin."""
-        distances = self.squared_distances(point)
-        nearest = min(range(len(distances)), key=distances.__getitem__)
+        distances = spot.distances
+        nearest = distances.index(min(distances))
         if current is None:
             return Placement(nearest, 1.0, held=False)
         if nearest == current:
             return Placement(current, 0.0, held=False)
         if distances[nearest] < self._keep * distances[current]:
-            margin = 1 - sqrt(distances[nearest] / distances[current])
+            margin = 1 - distances[nearest] / distances[current]
             return Placement(nearest, margin, held=False)
         return Placement(current, 0.0, held=True)
 
-    def contributions(self, old: int, new: int, point: Sequence[float]) -> list[float]:
-        """How much each coordinate speaks for ``new`` against ``old``; they sum to d² − d²."""
+    def contributions(
+        self, old: int, new: int, point: Sequence[float], former: Sequence[float] | None = None
+    ) -> list[float]:
+        """How much each coordinate speaks for ``new`` against ``old``; they sum to d² − d².
+
+        Against a ``former`` point: how much more than there, which is linear in the way between.
+        """
+        if former is not None:
+            ways = zip(point, former, self._centres[old], self._centres[new], strict=True)
+            return [2 * (x - y) * (b - a) for x, y, a, b in ways]
         pairs = zip(point, self._centres[old], self._centres[new], strict=True)
         return [(x - a) ** 2 - (x - b) ** 2 for x, a, b in pairs]
 
-    def next_change(self, point: Sequence[float], current: int) -> tuple[float, int] | None:
+    def next_change(self, spot: Spot, current: int) -> tuple[float, int] | None:
         """Find the silence after which another centre wins, everything else unchanged.
 
         Returns (recency in days, index of the winner), or None if silence never moves the
@@ -172,15 +190,15 @@ class SegmentModel:
         distance in all other coordinates and q = (1 − margin)², the other centre wins where
         q (R_o + (u − o)²) − (R_c + (u − c)²) > 0: a concave parabola in u, a line at margin 0.
         """
-        distances = self.squared_distances(point)
-        u, own = point[0], self._centres[current][0]
-        rest = distances[current] - (u - own) ** 2
+        (u, *_), distances = spot
+        own = self._centres[current][0]
+        q, rest = self._keep**2, distances[current] ** 2 - (u - own) ** 2
         best, winner = inf, current
         for i, centre in enumerate(self._centres):
             if i == current:
                 continue
-            other_rest = distances[i] - (u - centre[0]) ** 2
-            crossing = _first_win(u, self._keep, own, rest, centre[0], other_rest)
+            other_rest = distances[i] ** 2 - (u - centre[0]) ** 2
+            crossing = _first_win(u, q, own, rest, centre[0], other_rest)
             if crossing < best:
                 best, winner = crossing, i
         centre_, scale, weight = self._scaling[0]
@@ -189,12 +207,10 @@ class SegmentModel:
         silence = RECENCY.knee * expm1(best / weight * scale + centre_)
         return (silence, winner) if silence < NEVER_DAYS else None
 
-    def due(self, point: Sequence[float], current: int, last: int, now: int) -> int | None:
-        """Return the time (ms) of the next lapse, always after ``now``; None if there is none."""
-        change = self.next_change(point, current)
-        if change is None:
-            return None
-        return max(now + 1, last + int(change[0] * DAY_MS) + 1)
+
+def due(change: tuple[float, int] | None, last: int, now: int) -> int:
+    """Return the time (ms) of a next change, always after ``now``; 0 if there is none."""
+    return 0 if change is None else max(now + 1, last + int(change[0] * DAY_MS) + 1)
 
 
 def _first_win(u: float, q: float, o: float, rest: float, c: float, other_rest: float) -> float:

@@ -9,21 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import NamedTuple
 
-from stream_app.contracts import (
-    Driver,
-    Facts,
-    NextChange,
-    Reason,
-    SegmentChanged,
-    SegmentRef,
-    Source,
-)
+from stream_app import contracts
+from stream_app.contracts import Reason
 from stream_app.core.events import Record, to_datetime
 from stream_app.core.features import recency_days
 from stream_app.core.folds import MICROS, CustomerState
-from stream_app.core.model import Models, Placement, SegmentModel
+from stream_app.core.model import Models, Placement, SegmentModel, Spot, due
+from stream_app.core.plain import plain
 
+SegmentChanged = plain(contracts.SegmentChanged)
+SegmentRef = plain(contracts.SegmentRef)
+Driver = plain(contracts.Driver)
+Facts = plain(contracts.Facts)
+NextChange = plain(contracts.NextChange)
+Source = plain(contracts.Source)
 MAX_DRIVERS = 3
 MAX_LAPSES = 32
 TOP_CATEGORIES = 3
@@ -33,19 +34,26 @@ TOP_CATEGORIES = 3
 class Verdict:
     """Outcome of judging once: the move, if any, and whether hysteresis held one back."""
 
-    move: SegmentChanged | None
+    move: contracts.SegmentChanged | None
     held: bool
+
+
+class Former(NamedTuple):
+    """A customer as they were until now, and the time (ms) at which that is to be looked at."""
+
+    state: CustomerState
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A customer scored at one instant. ``before``: the former vector, where there was one."""
+    """A customer scored at one instant. ``former``: as they were, where they had a place."""
 
     model: SegmentModel
     vector: Sequence[float]
-    point: Sequence[float]
+    spot: Spot
     placement: Placement
-    before: Sequence[float] | None
+    former: Former | None
     record: Record | None
 
 
@@ -72,51 +80,54 @@ class Judge:
         state: CustomerState,
         at: int,
         cause: Reason,
-        before: Sequence[float] | None = None,
+        former: Former | None = None,
         record: Record | None = None,
     ) -> Verdict:
         """Place the customer at ``at`` under the current model and record the place in the state.
 
-        ``before`` is the vector (natural units) the customer had until now, ``record`` what
-        caused the change. The state must hold a purchase.
+        ``former`` is the customer as they were until now, ``record`` what caused the change. The
+        state must hold a purchase.
         """
         model = self.models.current
         vector = model.features.vector(state, at)
-        point = model.coordinates(vector)
+        spot = model.locate(vector)
         own = model.index(state.segment)
-        placement = model.place(point, own)
+        placement = model.place(spot, own)
         reason = _reason(state, at, cause, self.models)
         state.model = model.version
         if placement.segment == own:
-            state.due = model.due(point, own, state.last, at) or 0
+            state.due = due(model.next_change(spot, own), state.last, at)
             return Verdict(None, placement.held)
-        scored = _Scored(model, vector, point, placement, before, record)
+        scored = _Scored(model, vector, spot, placement, former, record)
         return Verdict(self._move(customer_id, state, at, reason, scored), held=False)
 
-    def catch_up(self, customer_id: str, state: CustomerState, until: int) -> list[SegmentChanged]:
+    def catch_up(
+        self, customer_id: str, state: CustomerState, until: int
+    ) -> list[contracts.SegmentChanged]:
         """Let every lapse up to ``until`` happen, each at its own instant, in order."""
-        moves: list[SegmentChanged] = []
+        moves: list[contracts.SegmentChanged] = []
         for _ in range(MAX_LAPSES):
             if not state.due or state.due > until:
                 break
-            features = self.models.current.features
-            before = features.vector(state, max(state.last, state.entered))
-            verdict = self.judge(customer_id, state, state.due, Reason.LAPSE, before)
+            former = Former(state, max(state.last, state.entered))
+            verdict = self.judge(customer_id, state, state.due, Reason.LAPSE, former)
             if verdict.move:
                 moves.append(verdict.move)
         return moves
 
     def _move(
         self, customer_id: str, state: CustomerState, at: int, reason: Reason, scored: _Scored
-    ) -> SegmentChanged:
+    ) -> contracts.SegmentChanged:
         """Enter the new segment and describe the move."""
-        model, point = scored.model, scored.point
-        target = model.segments[scored.placement.segment]
+        model, spot = scored.model, scored.spot
+        place = scored.placement.segment
+        target = model.segments[place]
         previous = SegmentRef(id=state.segment, name=state.segment_name) if state.segment else None
         drivers = _drivers(scored, state.segment)
         state.segment, state.segment_name, state.entered = target.id, target.name, at
         state.sequence += 1
-        state.due = model.due(point, scored.placement.segment, state.last, at) or 0
+        change = model.next_change(spot, place)
+        state.due = due(change, state.last, at)
         return SegmentChanged(
             id=f"{self.partition}-{self.epoch}-{next(self.serial)}",
             customer_id=customer_id,
@@ -131,12 +142,12 @@ class Judge:
             margin=round(scored.placement.margin, 4),
             drivers=drivers,
             facts=facts(state, at),
-            next_change=next_change(state, model, point),
+            next_change=_next_change(model, change, state.due),
             source=self._source(scored.record),
             replay=self.replay,
         )
 
-    def _source(self, record: Record | None) -> Source:
+    def _source(self, record: Record | None) -> contracts.Source:
         if record is None:
             return Source(topic=self.home or self.topic, partition=self.partition)
         return Source(
@@ -164,17 +175,19 @@ def _reason(state: CustomerState, at: int, cause: Reason, models: Models) -> Rea
     previous = models.get(state.model)
     if cause is Reason.MODEL or previous is None:
         return Reason.MODEL
-    point = previous.coordinates(previous.features.vector(state, at))
+    spot = previous.locate(previous.features.vector(state, at))
     own = previous.index(state.segment)
-    return cause if previous.place(point, own).segment != own else Reason.MODEL
+    return cause if previous.place(spot, own).segment != own else Reason.MODEL
 
 
-def _drivers(scored: _Scored, old_id: int) -> tuple[Driver, ...]:
+def _drivers(scored: _Scored, old_id: int) -> tuple[contracts.Driver, ...]:
     """Rank the features by how much their change spoke for the new centre against the old one."""
     new = scored.placement.segment
     profile = scored.model.segments[new].profile
-    before = scored.before or (scored.vector if old_id else None)
-    gain = _gain(scored, old_id, new)
+    features, former = scored.model.features, scored.former
+    then = features.vector(*former) if former else None
+    before = then or (scored.vector if old_id else None)
+    gain = _gain(scored, old_id, new, then)
     ranked = sorted((i for i, g in enumerate(gain) if g > 0), key=lambda i: -gain[i])
     return tuple(
         Driver(
@@ -185,11 +198,11 @@ def _drivers(scored: _Scored, old_id: int) -> tuple[Driver, ...]:
             typical=profile[feature.name],
         )
         for i in ranked[:MAX_DRIVERS]
-        for feature in (scored.model.features.features[i],)
+        for feature in (features.features[i],)
     )
 
 
-def _gain(scored: _Scored, old_id: int, new: int) -> list[float]:
+def _gain(scored: _Scored, old_id: int, new: int, then: Sequence[float] | None) -> list[float]:
     """How much each feature spoke for ``new``.
 
     Without a former place the runner-up centre stands in for the old one; without a former vector
@@ -198,17 +211,14 @@ def _gain(scored: _Scored, old_id: int, new: int) -> list[float]:
     model = scored.model
     old = model.index(old_id)
     if old is None:
-        distances = model.squared_distances(scored.point)
+        distances = scored.spot.distances
         others = (i for i in range(len(distances)) if i != new)
         old = min(others, key=distances.__getitem__, default=new)
-    gain = model.contributions(old, new, scored.point)
-    if scored.before is None:
-        return gain
-    former = model.contributions(old, new, model.coordinates(scored.before))
-    return [now - then for now, then in zip(gain, former, strict=True)]
+    former = None if then is None else model.coordinates(then)
+    return model.contributions(old, new, scored.spot.point, former)
 
 
-def facts(state: CustomerState, at: int) -> Facts:
+def facts(state: CustomerState, at: int) -> contracts.Facts:
     """Summarise the customer at ``at`` (ms) for a campaign."""
     top = sorted(state.categories, key=lambda name: (-state.categories[name], name))
     spend = state.spend / MICROS
@@ -222,12 +232,18 @@ def facts(state: CustomerState, at: int) -> Facts:
 
 
 def next_change(
-    state: CustomerState, model: SegmentModel, point: Sequence[float]
-) -> NextChange | None:
+    state: CustomerState, model: SegmentModel, spot: Spot
+) -> contracts.NextChange | None:
     """Where silence takes the customer next, if the state is judged and has a due time."""
     current = model.index(state.segment)
-    change = model.next_change(point, current) if state.due and current is not None else None
+    change = model.next_change(spot, current) if state.due and current is not None else None
+    return _next_change(model, change, state.due)
+
+
+def _next_change(
+    model: SegmentModel, change: tuple[float, int] | None, at: int
+) -> contracts.NextChange | None:
     if change is None:
         return None
     winner = model.segments[change[1]]
-    return NextChange(at=to_datetime(state.due), segment=SegmentRef(id=winner.id, name=winner.name))
+    return NextChange(at=to_datetime(at), segment=SegmentRef(id=winner.id, name=winner.name))

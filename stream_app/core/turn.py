@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import Erasure, Event, ProfileUpdate, Record, Rejected
 from stream_app.core.features import FeatureSet
@@ -14,7 +16,7 @@ from stream_app.core.messages import (
     dead_letter_message,
     erasure_message,
 )
-from stream_app.core.transitions import Judge, Verdict
+from stream_app.core.transitions import Former, Judge, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +92,17 @@ class Turn:
             return
         self.counts["applied"] += 1
         self.clock = max(self.clock, order.at)
-        before = self._settle(order.customer_id, state)
+        former = self._settle(order.customer_id, state)
         fold_order(state, order, self.rules.features.half_life_ms)
         reason = Reason.REFUND if order.refund else Reason.PURCHASE
-        self._place(order.customer_id, state, reason, before, record)
+        self._place(order.customer_id, state, reason, former, record)
 
     def _profile(self, record: Record, update: ProfileUpdate) -> None:
         state = self._known(update.customer_id)
-        before = self._settle(update.customer_id, state)
+        former = self._settle(update.customer_id, state)
         changed = fold_profile(state, update.profile)
         self.counts["applied" if changed else "duplicate"] += 1
-        self._place(update.customer_id, state, Reason.PROFILE, before, record)
+        self._place(update.customer_id, state, Reason.PROFILE, former, record)
 
     def _erase(self, customer_id: str) -> None:
         self.counts["applied"] += 1
@@ -129,25 +131,25 @@ class Turn:
         self._touched[customer_id] = None
         return state
 
-    def _settle(self, customer_id: str, state: CustomerState) -> tuple[float, ...] | None:
-        """Emit the lapses until now; return the vector the customer has before the event."""
+    def _settle(self, customer_id: str, state: CustomerState) -> Former | None:
+        """Emit the lapses until now; return the customer as they are before the event."""
         if not self._judge.models or not state.orders:
             return None
         for move in self._judge.catch_up(customer_id, state, self.now):
             self._emit(move)
-        return self.rules.features.vector(state, self.now) if state.segment else None
+        return Former(msgspec.structs.replace(state), self.now) if state.segment else None
 
     def _place(
         self,
         customer_id: str,
         state: CustomerState,
         cause: Reason,
-        before: tuple[float, ...] | None,
+        former: Former | None,
         record: Record | None,
     ) -> None:
         if not self._judge.models or not state.orders:
             return
-        verdict: Verdict = self._judge.judge(customer_id, state, self.now, cause, before, record)
+        verdict: Verdict = self._judge.judge(customer_id, state, self.now, cause, former, record)
         self.counts["held"] += verdict.held
         if verdict.move:
             self._emit(verdict.move)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from stream_app.adapters.embedded import GUARDED, EmbeddedBroker, EmbeddedStore, ServiceError
 from stream_app.config import Settings, environment
@@ -21,7 +22,7 @@ LOG_TAIL = 2_000
 
 
 class Child:
-    """One of our processes: ``segmenter worker`` or ``segmenter trainer``."""
+    """One of our processes: ``segmenter worker`` or ``segmenter trainer``; ``with`` kills it."""
 
     def __init__(self, command: str, settings: Settings) -> None:
         self.command = command
@@ -36,6 +37,12 @@ class Child:
                 env=os.environ | environment(settings),
                 start_new_session=True,
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     @property
     def pid(self) -> int:

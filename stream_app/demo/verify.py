@@ -16,6 +16,7 @@ import msgspec
 
 from producers.sources import Record
 from stream_app.core.folds import (
+    CENT,
     DAY_MS,
     MAX_CATEGORIES,
     MAX_CHANNELS,
@@ -26,9 +27,8 @@ from stream_app.core.folds import (
 )
 from stream_app.demo.watch import Link
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-3  # what is decayed is rounded at every purchase
 SHOWN = 20
-MAX_HALVINGS = 500
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -180,27 +180,23 @@ def _recompute(history: History, half_life_days: float) -> dict[str, Any]:
     }
 
 
-def _categories(history: History, half_life_days: float) -> dict[str, float]:
-    """Decayed spend of the categories that survive, as of the last purchase.
+def _categories(history: History, half_life_days: float) -> dict[str, int]:
+    """Decayed spend in cents of the categories that survive, as of the last purchase.
 
-    Forward decay (Cormode et al. 2009): every amount grows with its time after the first purchase
-    instead of shrinking with its age, which keeps the order of the sums; the end scales them back.
+    Every step rounds to the cent, so the steps have to be the pipeline's.
     """
-    if not history.spent:
-        return {}
-    start, last = history.spent[0][0], max(at for at, _ in history.spent)
-    kept: dict[str, float] = {}
+    kept: dict[str, int] = {}
+    last = history.spent[0][0] if history.spent else 0
     for at, amounts in history.spent:
-        halvings = (at - start) / DAY_MS / half_life_days
-        if halvings > MAX_HALVINGS:
-            kept, start, halvings = {n: v * 0.5**halvings for n, v in kept.items()}, at, 0.0
-        growth = 2**halvings
+        decay = 0.5 ** (abs(at - last) / (half_life_days * DAY_MS))
+        if at > last:
+            kept, last = {name: int(cents * decay + 0.5) for name, cents in kept.items()}, at
+            decay = 1.0
         for name, micros in amounts.items():
-            kept[name] = kept.get(name, 0.0) + growth * micros / MICROS
+            kept[name] = kept.get(name, 0) + int(decay * micros / CENT + 0.5)
         while len(kept) > MAX_CATEGORIES:
             del kept[min(kept, key=lambda n: (kept[n], n))]
-    scale = 0.5 ** ((last - start) / DAY_MS / half_life_days)
-    return {name: value * scale for name, value in kept.items()}
+    return kept
 
 
 def _by_category(items: Iterable[dict[str, Any]], rate: float) -> dict[str, int]:

@@ -1,27 +1,32 @@
 """Hostile records, compressed batches and transactions' markers through a broker and a worker."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from random import Random
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.config import Settings
 from stream_app.core.events import Rejected, decode_profile, decode_purchase
-from stream_app.core.letters import Letter, read_letter
-from stream_app.demo.system import System, running
-from tests.builders import FAR, LIMITS, PROFILES, ARecord, a_record, purchase_json
+from stream_app.demo.system import running
+from tests.builders import FAR, LIMITS, PROFILES, ARecord, purchase_json
 from tests.fuzz.mutations import hostile
-from tests.harness import asking, read_topic, small_settings, until
+from tests.harness import small_settings
+from tests.hostile_system import (
+    PRICE,
+    a_producer,
+    counted,
+    letters,
+    orders_of,
+    purchases,
+    reached,
+    send,
+)
 
 pytestmark = pytest.mark.integration
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 LONG_KEY = b"k" * 1_048_000
-PRICE = 20.0
 
 
 @pytest.fixture
@@ -30,56 +35,6 @@ async def settings(broker: str, redis_url: str, unique: Callable[[str], str]) ->
     found = small_settings(broker, redis_url, unique("hostile"), **values)
     await ensure_topics(found)
     return found
-
-
-@asynccontextmanager
-async def a_producer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_broker, max_request_size=2_000_000, **options
-    )
-    try:
-        await producer.start()
-        yield producer
-    finally:
-        await producer.stop()
-
-
-async def send(producer: AIOKafkaProducer, topic: str, records: Iterable[ARecord]) -> None:
-    for record in records:
-        headers = list(record.headers)
-        await producer.send(topic, record.value, record.key, headers=headers)
-    await producer.flush()
-
-
-async def counted(settings: Settings) -> dict[str, int]:
-    async with asking(settings) as (_, store):
-        return await store.counters(0)
-
-
-async def reached(system: System, topic: str, offset: int) -> dict[str, int]:
-    """Wait until the watermark is there; return the partition's counters."""
-
-    async def done() -> bool:
-        system.check()
-        return (await counted(system.settings)).get(f"next:{topic}") == offset
-
-    await until(done, f"the watermark of {topic} is at {offset}")
-    return await counted(system.settings)
-
-
-async def orders_of(settings: Settings, customers: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Purchases and their sum in micros, by customer."""
-    async with asking(settings) as (queries, _):
-        states = await queries.states(list(customers))
-    return {c: (s.orders, s.spend) for c, s in states.items() if s is not None}
-
-
-def purchases(customers: Iterable[str], orders: int) -> list[ARecord]:
-    return [
-        a_record(n, customer, event=f"{customer}-{n}", total=PRICE)
-        for n in range(orders)
-        for customer in customers
-    ]
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -153,11 +108,6 @@ def fits(record: ARecord) -> bool:
 def is_refused(settings: Settings, topic: str, record: ARecord) -> bool:
     decode = decode_purchase if topic == settings.topic_purchases else decode_profile
     return isinstance(decode(record, LIMITS, FAR), Rejected)
-
-
-async def letters(settings: Settings, count: int) -> list[Letter]:
-    read = await read_topic(settings, settings.topic_dead_letters, count)
-    return [letter for record in read if (letter := read_letter(record))]
 
 
 @pytest.mark.usefixtures("cluster")

@@ -13,7 +13,7 @@ from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.config import Settings, environment
 from stream_app.contracts import SegmentChanged
 from stream_app.core.messages import change_message
-from stream_app.schema import examples
+from stream_app.schema_examples import examples
 from tests.builders import START
 from tests.harness import small_settings
 

@@ -56,7 +56,7 @@ class Owner:
         self.unsent: list[Pending] = []
         self.job: Job | None = None
         self._line = line
-        self._pipeline = a_pipeline(line, MODELS, cache_customers=CACHED)
+        self._pipeline = a_pipeline(line, MODELS)
         self._work: asyncio.Task[Outcome | None] | None = None
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class Owner:
     async def claim(self) -> Claim:
         """Begin a session; what is left in the outbox is to be published first."""
         claim = await self._line.claim(self.partition, self.name)
-        self.session = Session.of(self.partition, claim)
+        self.session = Session.of(self.partition, claim, CACHED)
         self.unsent = list(claim.pending)
         return claim
 

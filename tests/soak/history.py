@@ -62,7 +62,8 @@ class Ledger:
     lines: int = 0
     channels: Counter[str] = field(default_factory=Counter)
     sketch: int = 0
-    grown: dict[str, float] = field(default_factory=dict)
+    grown: dict[str, int] = field(default_factory=dict)
+    newest: int = 0
     profile: tuple[int, dict[str, Any]] | None = None
 
     def knows(self, event_id: str) -> bool:
@@ -84,15 +85,18 @@ class Ledger:
         self._spread(purchase.items, rate, at, terms.half_life_days)
 
     def _spread(self, items: Iterable[Item], rate: float, at: int, half_life: float) -> None:
-        """Add to the categories; an amount grows with its time, instead of shrinking with age."""
-        growth = 2.0 ** ((at - self.bought[0][0]) / DAY_MS / half_life)
+        """Add to the categories, in cents; those known shrink whenever time goes on."""
+        decay = 0.5 ** (abs(at - self.newest) / (half_life * DAY_MS)) if self.newest else 1.0
+        if at > self.newest:
+            self.grown = {name: int(c * decay + 0.5) for name, c in self.grown.items()}
+            self.newest, decay = at, 1.0
         sums: Counter[str] = Counter()
         for item in items:
             if item.category is not None:
                 name = item.category.strip()
                 sums[name] += millionths(item.quantity * item.unit_price, rate)
         for name, micros in sums.items():
-            self.grown[name] = self.grown.get(name, 0.0) + growth * micros / 1_000_000
+            self.grown[name] = self.grown.get(name, 0) + int(decay * micros / 10_000 + 0.5)
             self.sketch |= 1 << blake2b(name.encode(), digest_size=1).digest()[0] % 64
         while len(self.grown) > KEPT_CATEGORIES:
             del self.grown[min(self.grown, key=lambda n: (self.grown[n], n))]
@@ -124,7 +128,6 @@ class Ledger:
         times = [at for at, _ in self.bought]
         last = max(times, default=0)
         weights = [0.5 ** ((last - at) / DAY_MS / half_life) for at in times]
-        shrink = 0.5 ** ((last - times[0]) / DAY_MS / half_life) if times else 1.0
         spent = zip(weights, self.bought, strict=True)
         found = {
             "orders": len(times),
@@ -137,7 +140,7 @@ class Ledger:
             "refunded": sum(self.refunds),
             "d_orders": math.fsum(weights),
             "d_spend": math.fsum(w * micros / 1_000_000 for w, (_, micros) in spent),
-            "categories": {name: grown * shrink for name, grown in self.grown.items()},
+            "categories": dict(self.grown),
             "sketch": self.sketch,
             "channels": dict(self.channels),
             "ring": "".join(self.marks[-REMEMBERED:]),
@@ -225,4 +228,4 @@ def _refusal(
 
 
 def _mark(event_id: str) -> str:
-    return urlsafe_b64encode(blake2b(event_id.encode(), digest_size=6).digest()).decode()
+    return urlsafe_b64encode(blake2b(event_id.encode(), digest_size=6).digest()).decode()[:6]

@@ -11,6 +11,11 @@ from redis import Redis
 READ = 1_000
 POLL_MS = 500
 SILENT_POLLS = 60
+STORED = (
+    *("orders", "first", "last", "spend", "discount", "lines", "refunds", "refunded"),
+    *("d_orders", "d_spend", "categories", "sketch", "channels", "ring", "profile"),
+    *("segment", "segment_name", "sequence", "model", "entered", "due"),
+)
 
 
 class Found(NamedTuple):
@@ -91,6 +96,14 @@ def read_store(
     return shelves, None if text is None else json.loads(text)
 
 
+def named(row: list[Any]) -> dict[str, Any]:
+    """Give the stored values their names; what is empty is left out."""
+    state = {name: value for name, value in zip(STORED, row, strict=True) if value}
+    if "profile" in state:
+        state["profile"] = {k: v for k, v in state["profile"].items() if v not in (None, [], {})}
+    return state
+
+
 def _shelf(client: Any, prefix: str) -> Shelf:
     mark = f"{prefix}:c1:"
     keys = sorted(client.scan_iter(match=f"{mark}*", count=READ))
@@ -99,7 +112,7 @@ def _shelf(client: Any, prefix: str) -> Shelf:
         part = keys[start : start + READ]
         values = client.mget(part)
         customers |= {
-            k.removeprefix(mark): json.loads(v) for k, v in zip(part, values, strict=True)
+            k.removeprefix(mark): named(json.loads(v)) for k, v in zip(part, values, strict=True)
         }
     return Shelf(
         watermark=client.hgetall(f"{prefix}:wm"),

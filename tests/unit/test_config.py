@@ -6,15 +6,14 @@ from hypothesis import strategies as st
 
 from stream_app.bootstrap import limits_of
 from stream_app.config import (
-    OPTIONAL_FEATURES,
     ClockMode,
     ConfigError,
     Settings,
     env_name,
     environment,
-    hide_password,
     load,
 )
+from stream_app.config_values import OPTIONAL_FEATURES, hide_password
 
 SECRET = "s3cr3t-w0rd"  # noqa: S105
 

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -23,7 +24,8 @@ def moves(customer: str = "ann", epoch: int = 1) -> list[SegmentChanged]:
     state = a_state()
     first = judge.judge(customer, state, day(0), Reason.PURCHASE, None, a_record(7)).move
     assert first is not None
-    return [first, *judge.catch_up(customer, state, day(1000))]
+    made = [first, *judge.catch_up(customer, state, day(1000))]
+    return [SegmentChanged.model_validate_json(msgspec.json.encode(move)) for move in made]
 
 
 def a_run_seen() -> Seen:

@@ -27,7 +27,7 @@ from tests.builders import (
 )
 from tests.soak.history import ErasureError, Terms
 from tests.soak.oracle import Verdict, judge
-from tests.soak.reading import Evidence, Found, Shelf
+from tests.soak.reading import Evidence, Found, Shelf, named
 
 WALL = day(400)
 TERMS = Terms(rates={"USD": 1.0, "EUR": 1.1})
@@ -76,7 +76,7 @@ async def evidence() -> Evidence:
     mark |= {f"next:{topic}": str(at) for topic, at in held.positions.items()}
     shelf = Shelf(
         mark | {"clock": str(held.clock), "epoch": str(held.epoch)},
-        {customer: msgspec.json.decode(state) for customer, state in held.customers.items()},
+        {customer: named(msgspec.json.decode(state)) for customer, state in held.customers.items()},
         dict(held.due),
         0,
     )
@@ -166,7 +166,7 @@ def test_a_feature_that_differs_is_told(evidence: Evidence, name: str) -> None:
 
 def test_two_events_stored_in_the_other_order_are_told(evidence: Evidence) -> None:
     ring = ann(evidence)["ring"]
-    ann(evidence)["ring"] = ring[8:16] + ring[:8] + ring[16:]
+    ann(evidence)["ring"] = ring[6:12] + ring[:6] + ring[12:]
 
     assert [p.split(" is ")[0] for p in verdict(evidence).problems] == ["ann: ring"]
 

@@ -240,8 +240,8 @@ async def test_a_sample_is_stored_customers_as_they_are_now() -> None:
 @pytest.mark.parametrize("most", [0, 1, 3])
 async def test_the_cache_is_bounded_and_its_size_changes_no_result(most: int) -> None:
     store = MemoryStore()
-    pipeline = a_pipeline(store, cache_customers=most)
-    session = await a_session(store)
+    pipeline = a_pipeline(store)
+    session = await a_session(store, room=most)
     for i in range(12):
         await pipeline.process(session, a_chunk(a_record(i, f"c{i % 4}", at=i)), FAR)
 

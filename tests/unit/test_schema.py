@@ -17,14 +17,14 @@ from stream_app.config import Settings
 from stream_app.contracts import DeadLetter, ModelSnapshot, Purchase, SegmentChanged
 from stream_app.core.features import FeatureSet
 from stream_app.core.messages import dead_letter_of
-from stream_app.schema import INCOMING, OUTGOING, asyncapi, examples, file_name, json_schema
+from stream_app.schema import INCOMING, OUTGOING, asyncapi, file_name, json_schema
+from stream_app.schema_examples import examples
 
 DOCS = Path(__file__).parents[2] / "docs"
 CONTRACTS = {contract.__name__: contract for contract in INCOMING + OUTGOING}
 EXAMPLES = [(name, example) for name, found in examples().items() for example in found]
-PAYLOADS = [
-    (CONTRACTS[n], e["payload"]) for n, e in EXAMPLES if n in CONTRACTS and n != "DeadLetter"
-]
+JSON = {name: contract for name, contract in CONTRACTS.items() if contract is not DeadLetter}
+PAYLOADS = [(JSON[name], example["payload"]) for name, example in EXAMPLES if name in JSON]
 
 app = typer.Typer()
 app.command()(schema)

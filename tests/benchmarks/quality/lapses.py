@@ -118,7 +118,7 @@ class BruteForce:
         state = self._states[self._ids[row]]
         vector = [max(0, at - state.last) / DAY_MS, *self._vectors[row][1:]]
         own = self._model.index(state.segment)
-        return self._model.place(self._model.coordinates(vector), own).segment
+        return self._model.place(self._model.locate(vector), own).segment
 
     def _index(self, state: CustomerState) -> int:
         index = self._model.index(state.segment)

@@ -155,7 +155,7 @@ def explains(
     for driver in move.drivers[:drivers]:
         if driver.before is not None:
             changed[model.features.names.index(driver.feature)] = driver.before
-    return model.place(model.coordinates(changed), own).segment == own
+    return model.place(model.locate(changed), own).segment == own
 
 
 def _last_offsets(chunk: Chunk | None) -> dict[str, int]:

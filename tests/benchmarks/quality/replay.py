@@ -87,7 +87,7 @@ class Replay:
     def __init__(
         self, settings: Settings, observers: Sequence[Observer] = (), data: str = ""
     ) -> None:
-        changes = {"clock": ClockMode.EVENT, "cache_customers": EVERYBODY}
+        changes = {"clock": ClockMode.EVENT}
         self.settings = settings.model_copy(update=changes)
         self.data = data
         self.features = features_of(settings)
@@ -117,7 +117,7 @@ class Replay:
     async def run(self, records: Iterable[Record]) -> Findings:
         """Replay the records, in time order, and gather what the observers found."""
         if not self.session.epoch:
-            self.session = Session.of(0, await self.store.claim(0, "replay"))
+            self.session = Session.of(0, await self.store.claim(0, "replay"), EVERYBODY)
         for _, month in groupby(records, key=lambda r: to_datetime(r.at).strftime("%Y-%m")):
             for portion in _portions(month):
                 await self._take(portion)

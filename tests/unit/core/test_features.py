@@ -36,9 +36,9 @@ def test_decayed_sums_equal_the_direct_formula() -> None:
     state = a_state(*[an_order(f"e{at}", at, total) for at, total in bought])
 
     weights = [0.5 ** ((91.5 - at) / 60) for at, _ in bought]
-    assert state.decayed_orders == pytest.approx(sum(weights), rel=1e-12)
+    assert state.decayed_orders == pytest.approx(sum(weights), abs=1e-5)
     assert state.decayed_spend == pytest.approx(
-        sum(w * total for w, (_, total) in zip(weights, bought, strict=True)), rel=1e-12
+        sum(w * total for w, (_, total) in zip(weights, bought, strict=True)), abs=1e-3
     )
 
 
@@ -150,8 +150,8 @@ def test_old_interests_fade_and_make_room() -> None:
     old = an_order("e1", 0, categories=tuple((f"old{i}", 10_000_000) for i in range(8)))
     state = a_state(old, an_order("e2", 240, categories=(("new", 1_000_000),)))
 
-    assert state.categories["new"] == 1.0
-    assert state.categories["old7"] == pytest.approx(10 / 16)
+    assert state.categories["new"] == 100
+    assert state.categories["old7"] == pytest.approx(1000 / 16, abs=1)
     assert len(state.categories) == MAX_CATEGORIES
 
 
@@ -240,9 +240,9 @@ def test_a_state_survives_json_and_stays_small() -> None:
     assert len(msgspec.json.encode(a_state())) < 150
 
 
-def test_a_stored_state_is_plain_json_with_readable_names() -> None:
-    stored = json.loads(msgspec.json.encode(a_state(an_order(channel="web"))))
+def test_a_stored_state_is_a_plain_json_array_in_the_order_of_its_fields() -> None:
+    stored = json.loads(msgspec.json.encode(a_state(an_order("e1", 0, 12.5, channel="web"))))
 
-    assert stored.keys() == {
-        "orders", "first", "last", "spend", "lines", "d_orders", "d_spend", "channels", "ring",
-    }  # fmt: skip
+    assert stored[:8] == [1, day(0), day(0), 12_500_000, 0, 1, 0, 0]
+    assert stored[12] == {"web": 1}
+    assert len(stored) == len(CustomerState.__struct_fields__)

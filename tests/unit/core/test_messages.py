@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +58,8 @@ def test_a_change_is_a_cloud_event_in_binary_mode() -> None:
 def test_the_value_of_a_change_is_its_json() -> None:
     message = change_message("segment-changes", change := a_change())
 
-    assert SegmentChanged.model_validate_json(message.value or b"") == change
+    assert msgspec.json.encode(change) == message.value
+    assert SegmentChanged.model_validate_json(message.value or b"").id == "2-5-1"
     assert json.loads(message.value or b"")["current"] == {"id": 1, "name": "Active"}
 
 

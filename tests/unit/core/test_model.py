@@ -7,12 +7,14 @@ from stream_app.contracts import Scaling
 from stream_app.core.features import FeatureSet
 from stream_app.core.model import (
     Models,
+    Placement,
     SegmentModel,
     SnapshotError,
     UnknownFeatureSetError,
     coordinates,
     read_snapshot,
 )
+from stream_app.core.model import due as due_at
 from tests.builders import DAY, FEATURES, a_snapshot, a_state, axis, day
 
 REST = (0.0,) * 8
@@ -28,6 +30,20 @@ def a_model(*recencies: float, margin: float = 0.0) -> SegmentModel:
 
 def at(x: float) -> tuple[float, ...]:
     return (x, *REST)
+
+
+def place(model: SegmentModel, point: tuple[float, ...], own: int | None) -> Placement:
+    return model.place(model.spot(list(point)), own)
+
+
+def next_change(
+    model: SegmentModel, point: tuple[float, ...], own: int
+) -> tuple[float, int] | None:
+    return model.next_change(model.spot(list(point)), own)
+
+
+def due(model: SegmentModel, point: tuple[float, ...], own: int, last: int, now: int) -> int:
+    return due_at(next_change(model, point, own), last, now)
 
 
 def test_coordinates_are_transformed_scaled_clipped_and_weighted() -> None:
@@ -50,13 +66,13 @@ def test_one_customer_is_placed_as_the_trainer_places_many() -> None:
 
 
 def test_a_newcomer_gets_the_nearest_centre() -> None:
-    placement = a_model(0, 4).place(at(2.5), None)
+    placement = place(a_model(0, 4), at(2.5), None)
 
     assert (placement.segment, placement.held) == (1, False)
 
 
 def test_whoever_is_nearest_to_the_own_centre_stays() -> None:
-    placement = a_model(0, 4).place(at(1.9), 0)
+    placement = place(a_model(0, 4), at(1.9), 0)
 
     assert (placement.segment, placement.margin, placement.held) == (0, 0.0, False)
 
@@ -66,7 +82,7 @@ def test_a_customer_leaves_only_for_a_centre_nearer_by_the_margin(margin: float)
     model = a_model(0, 1, margin=margin)
     edge = 1 / (2 - margin)  # where 1 - x = (1 - margin) x
 
-    before, after = model.place(at(edge - 1e-6), 0), model.place(at(edge + 1e-6), 0)
+    before, after = place(model, at(edge - 1e-6), 0), place(model, at(edge + 1e-6), 0)
 
     assert before.segment == 0
     assert before.held == (edge - 1e-6 > 0.5)
@@ -75,26 +91,26 @@ def test_a_customer_leaves_only_for_a_centre_nearer_by_the_margin(margin: float)
 
 
 def test_equally_near_is_not_nearer() -> None:
-    placement = a_model(0, 4).place(at(2), 1)
+    placement = place(a_model(0, 4), at(2), 1)
 
     assert (placement.segment, placement.held) == (1, True)
 
 
 def test_a_customer_on_the_border_does_not_flap() -> None:
     model = a_model(0, 1, margin=0.1)
-    place, held, path = 0, 0, []
+    own, held, path = 0, 0, []
     for x in (0.48, 0.51, 0.49, 0.52, 0.48, 0.60, 0.51, 0.48, 0.51, 0.40):
-        placement = model.place(at(x), place)
-        place, held = placement.segment, held + placement.held
-        path.append(place)
+        placement = place(model, at(x), own)
+        own, held = placement.segment, held + placement.held
+        path.append(own)
 
     assert path == [0, 0, 0, 0, 0, 1, 1, 1, 1, 0]
     assert held == 3
 
 
 def test_the_margin_tells_how_much_nearer_the_new_centre_is() -> None:
-    assert a_model(0, 4).place(at(3), 0).margin == pytest.approx(1 - 1 / 3)
-    assert a_model(0, 4).place(at(4), 0).margin == 1.0
+    assert place(a_model(0, 4), at(3), 0).margin == pytest.approx(1 - 1 / 3)
+    assert place(a_model(0, 4), at(4), 0).margin == 1.0
 
 
 def test_contributions_sum_to_the_difference_of_the_squared_distances() -> None:
@@ -102,13 +118,13 @@ def test_contributions_sum_to_the_difference_of_the_squared_distances() -> None:
         a_snapshot(centres=((1.0,) * 9, (2.0, *REST)), names=("A", "B")), FEATURES, 0
     )
     point = [0.1 * i for i in range(9)]
-    old, new = model.squared_distances(point)
+    old, new = model.spot(point).distances
 
-    assert sum(model.contributions(0, 1, point)) == pytest.approx(old - new)
+    assert sum(model.contributions(0, 1, point)) == pytest.approx(old**2 - new**2)
 
 
 def test_silence_moves_a_customer_to_the_next_centre_at_the_midpoint_of_the_axis() -> None:
-    change = a_model(1, 3).next_change(at(0), 0)
+    change = next_change(a_model(1, 3), at(0), 0)
 
     assert change is not None
     assert axis(change[0]) == pytest.approx(2.0)
@@ -116,15 +132,15 @@ def test_silence_moves_a_customer_to_the_next_centre_at_the_midpoint_of_the_axis
 
 
 def test_the_earliest_of_several_centres_wins() -> None:
-    change = a_model(1, 9, 3, 2.5).next_change(at(1), 0)
+    change = next_change(a_model(1, 9, 3, 2.5), at(1), 0)
 
     assert change is not None
     assert change[1] == 3
 
 
 def test_nothing_follows_the_last_centre() -> None:
-    assert a_model(1, 3, 5).next_change(at(5), 2) is None
-    assert a_model(1, 3, 5).due(at(5), 2, day(0), day(1)) is None
+    assert next_change(a_model(1, 3, 5), at(5), 2) is None
+    assert due(a_model(1, 3, 5), at(5), 2, day(0), day(1)) == 0
 
 
 def test_where_recency_is_clipped_time_stands_still() -> None:
@@ -132,21 +148,20 @@ def test_where_recency_is_clipped_time_stands_still() -> None:
     snapshot = a_snapshot(centres=(at(1), at(3.5)), names=("A", "B"), scaling=scaling)
     model = SegmentModel(snapshot, FEATURES, 0.0)
 
-    assert model.next_change(at(1), 0) is None
-    assert model.place(model.coordinates((1e6, *REST)), 0).segment == 0
+    assert next_change(model, at(1), 0) is None
+    assert model.place(model.locate((1e6, *REST)), 0).segment == 0
 
 
 def test_due_is_the_first_millisecond_of_the_new_place_and_always_ahead() -> None:
     model = a_model(axis(10), axis(30))
 
-    due = model.due(at(0), 0, day(0), day(0))
+    lapse = due(model, at(0), 0, day(0), day(0))
 
-    assert due is not None
     places = [
-        model.place(at(axis((moment - day(0)) / DAY)), 0).segment for moment in (due - 2, due)
+        place(model, at(axis((moment - day(0)) / DAY)), 0).segment for moment in (lapse - 2, lapse)
     ]
     assert places == [0, 1]
-    assert model.due(at(axis(29)), 0, day(0), day(90)) == day(90) + 1
+    assert due(model, at(axis(29)), 0, day(0), day(90)) == day(90) + 1
 
 
 def test_a_model_of_other_features_is_refused_with_both_names() -> None:
@@ -235,3 +250,13 @@ def test_a_model_made_elsewhere_is_checked_before_it_scores() -> None:
 
     with pytest.raises(SnapshotError, match="model 7 cannot be used"):
         SegmentModel(broken, FEATURES, 0.1)
+
+
+def test_against_a_former_point_contributions_are_the_difference_of_both() -> None:
+    model = SegmentModel(
+        a_snapshot(centres=((1.0,) * 9, (2.0, *REST)), names=("A", "B")), FEATURES, 0
+    )
+    now, then = [0.1 * i for i in range(9)], [0.3 * (i % 4) for i in range(9)]
+
+    apart = zip(model.contributions(0, 1, now), model.contributions(0, 1, then), strict=True)
+    assert model.contributions(0, 1, now, then) == pytest.approx([a - b for a, b in apart])

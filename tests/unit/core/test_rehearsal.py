@@ -76,7 +76,7 @@ def test_everybody_is_placed_as_a_worker_places_them_one_by_one(margin: float, s
     together = place(points, model, current, margin)
 
     alone = [
-        worker.place(worker.coordinates(vector), worker.index(segment)).segment
+        worker.place(worker.locate(vector), worker.index(segment)).segment
         for vector, segment in zip(population.vectors.tolist(), current.tolist(), strict=True)
     ]
     assert together.tolist() == [model.segments[i].id for i in alone]

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 
-from stream_app.contracts import Reason, SegmentChanged, SegmentRef
+from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
 from stream_app.core.folds import CustomerState, fold_order
 from stream_app.core.model import Models
-from stream_app.core.transitions import Judge, next_change
+from stream_app.core.transitions import Former, Judge, SegmentRef, next_change
 from tests.builders import (
     FEATURES,
     a_snapshot,
@@ -192,8 +193,8 @@ def test_next_change_says_what_the_due_time_does() -> None:
     assert (second.occurred_at, second.current) == (first.next_change.at, first.next_change.segment)
     (third,) = judge.catch_up("ann", state, day(9999))
     assert third.next_change is None
-    point = serving().current.coordinates(FEATURES.vector(state, day(9999)))
-    assert next_change(state, serving().current, point) is None
+    spot = serving().current.locate(FEATURES.vector(state, day(9999)))
+    assert next_change(state, serving().current, spot) is None
 
 
 def a_spread_snapshot() -> Models:
@@ -208,10 +209,10 @@ def test_drivers_are_the_three_that_spoke_most_for_the_new_segment() -> None:
     judge = a_judge(a_spread_snapshot())
     state = a_state(an_order(total=0.5), an_order("e2", 0, 0.5))
     judged(judge, state, 0)
-    before = FEATURES.vector(state, day(0))
+    former = Former(msgspec.structs.replace(state), day(0))
     fold_order(state, an_order("e3", 0, 4000.0), FEATURES.half_life_ms)
 
-    move = judge.judge("ann", state, day(0), Reason.PURCHASE, before).move
+    move = judge.judge("ann", state, day(0), Reason.PURCHASE, former).move
 
     assert move is not None
     assert [d.feature for d in move.drivers] == [

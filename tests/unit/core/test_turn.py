@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import msgspec
+
 from stream_app.contracts import Reason, RejectReason, SegmentChanged
 from stream_app.core.events import Erasure, ProfileUpdate, Rejected, to_datetime
 from stream_app.core.folds import CustomerState, ProfileState
@@ -234,7 +236,7 @@ def test_facts_are_what_a_campaign_needs() -> None:
     spent = tuple((f"c{i}", i * 1_000_000) for i in range(5))
     state = a_state(an_order(total=10, categories=spent), an_order("e2", 2, 5.5))
 
-    assert facts(state, day(4.5)).model_dump() == {
+    assert msgspec.to_builtins(facts(state, day(4.5))) == {
         "recency_days": 2.5, "orders": 2, "spend": 15.5, "average_basket": 7.75,
         "top_categories": ("c4", "c3", "c2"),
     }  # fmt: skip

@@ -1,0 +1,73 @@
+"""The charts, 900 pixels wide."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tests.benchmarks.performance.results import Curve, Row, percentile
+
+PREFIX = "throughput: "
+COLOURS = {"this worker": "#0b6e99", "bare loop": "#b3b8c2"}
+OTHERS = "#d9730d"
+LINES = ("#0b6e99", "#d9730d", "#9b51e0", "#6b7280")
+
+
+def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
+    """Write each chart there is something to show for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rates = [row for row in rows if row.name.startswith(PREFIX) and row.ratio is None]
+    uniform = [row for row in rates if row.workload.startswith("uniform")]
+    brokers = sorted({row.broker for row in uniform})
+    if brokers:
+        one = [row for row in uniform if row.broker == brokers[0]]
+        _rates(one).savefig(folder / "throughput.png", dpi=100)
+    if curves:
+        _latencies(curves).savefig(folder / "latency.png", dpi=100)
+
+
+def _rates(rows: Sequence[Row]) -> Figure:
+    """Events a second of each, the fastest at the top."""
+    rows = sorted(rows, key=lambda row: row.value)
+    names = [row.name.removeprefix(PREFIX) for row in rows]
+    values = [row.value for row in rows]
+    figure, ax = _figure("Events a second, one process, everything on one machine", 0.9 + len(rows))
+    errors = np.array([[r.value - (r.low or r.value), (r.high or r.value) - r.value] for r in rows])
+    colours = [COLOURS.get(name, OTHERS) for name in names]
+    bars = ax.barh(names, values, 0.62, color=colours, xerr=errors.T, ecolor="#6b7280")
+    ax.bar_label(bars, [f"{value:,.0f}" for value in values], padding=6)
+    ax.margins(x=0.14)
+    ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    return figure
+
+
+def _latencies(curves: Sequence[Curve]) -> Figure:
+    """Share of the events that took longer, over the latency, both in decades."""
+    figure, ax = _figure("From checkout to the segment change being readable", 4.2)
+    for colour, curve in zip(LINES, curves, strict=False):
+        values = sorted(curve.values)
+        beyond = 1 - np.arange(len(values)) / len(values)
+        p50, p99 = percentile(values, 0.5), percentile(values, 0.99)
+        label = f"{curve.label}: p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+        ax.plot(np.maximum(values, 0.5), 100 * beyond, color=colour, label=label, linewidth=1.8)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("ms")
+    ax.set_ylabel("% of the changes that took longer")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.grid(color="#e5e7eb", linewidth=0.8)
+    ax.legend(frameon=False)
+    return figure
+
+
+def _figure(title: str, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(9, height), layout="constrained")
+    ax = figure.add_subplot()
+    ax.set_title(title, fontsize=12)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)
+    return figure, ax

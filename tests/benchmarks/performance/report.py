@@ -1,0 +1,140 @@
+"""Writes ``performance.json``, ``performance.md`` and the charts."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from tests.benchmarks.performance import budget, machine
+from tests.benchmarks.performance.plots import draw
+from tests.benchmarks.performance.reasons import WHY, Reasons, why
+from tests.benchmarks.performance.results import Findings, Row, merged
+from tests.benchmarks.quality.report import shown
+
+BROKERS = {"embedded": "embedded broker", "kafka": "Apache Kafka"}
+TITLES = {
+    "throughput": "Throughput",
+    "CPU": "CPU",
+    "latency": "Latency",
+    "budget": "Where a purchase's microseconds go",
+    "": "Resources",
+}
+CHARTS = {
+    "throughput": ("throughput.png", "events a second of each worker"),
+    "latency": ("latency.png", "distribution of the latency"),
+}
+HEAD = """# Performance
+
+Broker, store, producer, consumer, trainer and the worker under test share this machine. A value is
+the median of several runs, in brackets the least and the greatest. All contenders take turns on the
+same broker and the same store.
+
+- *this worker*: `segmenter worker` with all it does, `segmenter trainer` beside it. It has worked
+  off the beginning of the stream, a model serves and everybody has a segment. Then it is held
+  (SIGSTOP) while the rest is put into the topic, and let go. Rate and CPU are taken from 10 % to
+  90 % of that backlog, by the watermarks in the store.
+- *plain Faust worker*: [plain_worker.py](../tests/benchmarks/performance/plain_worker.py), what one
+  would write first: an agent, River's KMeans, Redis GET and SET for each event. It is timed on
+  fewer events of the same topic, by the SET commands that the store counts.
+- *bare loop*: [bare_loop.py](../tests/benchmarks/performance/bare_loop.py), the limit: the same
+  decoding and the same reads and writes on the states that this worker stored, without framework,
+  cache, scoring, moves, metrics, samples.
+
+Reproduce with `make bench`; `make bench ARGS=--help` tells how to run parts of it, the full sizes,
+and Apache Kafka. Every row is in [performance.json](performance.json).
+"""
+
+
+def write(found: Findings, folder: Path) -> list[Row]:
+    """Merge with the rows in a folder and write everything anew; return all rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / "performance.json"
+    rows = merged(read(place), found.rows)
+    rows.sort(key=lambda row: (list(TITLES).index(_family(row)), row.broker))
+    body = [row.as_json() | {"why": _why(row)} for row in rows]
+    place.write_text(
+        json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+    )
+    draw(rows, found.curves, folder / "performance")
+    charts = {path.name for path in (folder / "performance").glob("*.png")}
+    (folder / "performance.md").write_text(markdown(rows, charts, machine.facts()), "utf-8")
+    return rows
+
+
+def read(place: Path) -> list[Row]:
+    """Read the rows of an earlier run; none where there is none."""
+    if not place.exists():
+        return []
+    plain = json.loads(place.read_text("utf-8"))
+    return [Row.from_json({k: v for k, v in row.items() if k != "why"}) for row in plain]
+
+
+def markdown(
+    rows: Sequence[Row],
+    charts: Iterable[str],
+    facts: Sequence[tuple[str, str]],
+    reasons: Reasons = WHY,
+) -> str:
+    """Compose the page."""
+    charts = set(charts)
+    parts = [HEAD, _verdict(rows), _machine(facts)]
+    for family, members in groupby(rows, key=_family):
+        group = list(members)
+        parts.append(f"## {TITLES[family]}\n")
+        picture, caption = CHARTS.get(family, ("", ""))
+        if picture in charts:
+            parts.append(f"![{caption}](performance/{picture})\n")
+        parts.append(budget.table(group) if family == "budget" else table(group, reasons))
+    return "\n".join(parts)
+
+
+def table(rows: Iterable[Row], reasons: Reasons = WHY) -> str:
+    """Rows as a table, and below it why bars are not met."""
+    lines = [
+        "| what | workload | broker | value | ratio | bar | met |",
+        "| --- | --- | --- | --: | --: | --- | --- |",
+    ]
+    missed = []
+    for row in rows:
+        met = {True: "yes", False: "**no**", None: ""}[row.met]
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        name = f"{row.name} ({row.note})" if row.note else row.name
+        bar = str(row.bar) if row.bar else ""
+        cells = (name, row.workload, BROKERS[row.broker], value(row), ratio, bar, met)
+        lines.append(f"| {' | '.join(cells)} |")
+        if reason := _why(row, reasons):
+            missed.append(f"- {row.name}, {row.workload}, {BROKERS[row.broker]}: {reason}")
+    return "\n".join([*lines, "", *missed, *([""] if missed else [])])
+
+
+def value(row: Row) -> str:
+    """A value with its spread and unit."""
+    spread = ""
+    if row.low is not None and row.high is not None:
+        spread = f" ({_number(row.low)} – {_number(row.high)})"
+    return f"{_number(row.value)}{spread} {row.unit}".rstrip()
+
+
+def _number(found: float) -> str:
+    """Whole numbers from a hundred on: no run repeats to the digit."""
+    return shown(round(found) if abs(found) >= 100 else found)
+
+
+def _family(row: Row) -> str:
+    head = row.name.partition(":")[0]
+    return head if head in TITLES else ""
+
+
+def _why(row: Row, reasons: Reasons = WHY) -> str:
+    return why(row.key, reasons) if row.met is False else ""
+
+
+def _verdict(rows: Sequence[Row]) -> str:
+    barred = [row for row in rows if row.met is not None]
+    missed = [row for row in barred if not row.met]
+    return f"Of {len(barred)} bars {len(barred) - len(missed)} are met.\n"
+
+
+def _machine(facts: Sequence[tuple[str, str]]) -> str:
+    lines = [f"| {what} | {found} |" for what, found in facts]
+    return "\n".join(["## Machine and versions\n", "| what | |", "| --- | --- |", *lines, ""])

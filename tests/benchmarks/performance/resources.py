@@ -1,0 +1,170 @@
+"""What it costs: CPU as the shop grows, a second worker, and a replay from a Parquet file."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from confluent_kafka import Consumer, TopicPartition
+
+from producers.sources import Basket
+from stream_app.config import Settings, environment
+from stream_app.demo.system import Child
+from tests.benchmarks.performance.contenders import Bench, Runtime, serving
+from tests.benchmarks.performance.loads import Load, a_load
+from tests.benchmarks.performance.population import Maker, put, snapshot_of
+from tests.benchmarks.performance.results import Findings, Row
+from tests.benchmarks.performance.stage import Program, Sample, Speed, speed, until
+from tests.benchmarks.quality.results import Bar
+
+SIZES = (10_000, 100_000, 1_000_000)
+SAME_15, SAME_10 = Bar("<=", 1.15), Bar("<=", 1.1)
+REPLAY_BAR = Bar(">=", 1.5)
+NEVER = 0.01  # customers a second
+SPAN_END_MS = 1_756_425_600_000  # 240 days after the first event
+
+
+def measure(bench: Bench) -> Findings:
+    """Measure the sizes, two workers, and the replay."""
+    found = Findings()
+    sizes = (500, 1_000) if bench.smoke else SIZES
+    costs = [_grown(bench, size) for size in sizes]
+    middle = costs[-2].cpu_per_million
+    for size, cost in zip(sizes, costs, strict=True):
+        ratio = max(cost.cpu_per_million / middle, middle / cost.cpu_per_million)
+        row = Row.of(
+            "CPU: as the shop grows",
+            f"{size:,} stored customers",
+            bench.broker,
+            "s per million events",
+            [cost.cpu_per_million],
+            ratios=[ratio],
+            bar=SAME_15,
+            note=f"ratio: to {sizes[-2]:,} customers, the greater over the less",
+        )
+        found.rows.append(row)
+    found.rows += _pair(bench)
+    return found
+
+
+def _grown(bench: Bench, size: int) -> Speed:
+    """CPU of a worker on a shop whose customers are all known before.
+
+    The worker is a new one, with an empty cache. It does not look at everybody first, as a new one
+    does at a bounded rate: one that has run for long does not either.
+    """
+    load = a_load("uniform", bench.events, size, bench.seed)
+    with serving(bench, load) as ours:
+        ours.system.stop()
+        known = {customer for customer, _ in load.events[: load.warm]}
+        names = [name for n in range(size) if (name := f"c{n}") not in known]
+        put(
+            ours.settings,
+            Maker(ours.settings, snapshot_of(ours.settings)).crowd(names, SPAN_END_MS, bench.seed),
+        )
+        restart(ours, rescore_per_second=NEVER)
+        return speed(ours.work_off(), load.timed)
+
+
+def restart(ours: Runtime, **values: object) -> None:
+    """Start a new worker in place of the first and wait until it owns every partition."""
+    settings = Settings.model_validate(ours.settings.model_dump() | values)
+    worker = ours.system.workers[0] = Child("worker", settings)
+    until(lambda: owned(ours, worker.pid), "the worker owns its partitions", worker)
+
+
+def owned(ours: Runtime, pid: int) -> bool:
+    """Tell whether this process claimed every partition last."""
+    keys = ours.store.keys("wm")
+    owners: list[bytes | None] = [cast("Any", ours.store.client.hget(k, "owner")) for k in keys]
+    return all(owner is not None and f"-{pid}-".encode() in owner for owner in owners)
+
+
+def _pair(bench: Bench) -> list[Row]:
+    """One worker, then two, on the same load; the replay is held against the one."""
+    load = a_load("uniform", bench.events, bench.customers, bench.seed)
+    with serving(bench, load) as ours:
+        one = speed(ours.work_off(), load.timed)
+        ours.system.stop()
+        sent = _replayed(ours.settings, load)
+    with serving(bench, load, workers=2) as ours:
+        two = speed(ours.work_off(), load.timed)
+    what = f"uniform, {bench.customers:,} customers, {load.timed:,} events"
+    ratio = max(
+        two.cpu_per_million / one.cpu_per_million, one.cpu_per_million / two.cpu_per_million
+    )
+    cores = f"{os.cpu_count()} cores for everything"
+    unit, cost = "s per million events", two.cpu_per_million
+    return [
+        Row("CPU: two workers ÷ one", what, bench.broker, cost, unit, ratio, SAME_10, note=cores),
+        Row("throughput: two workers", what, bench.broker, two.rate, "events/s", note=cores),
+        Row(
+            "replay from Parquet ÷ the worker",
+            what,
+            bench.broker,
+            sent,
+            "events/s",
+            sent / one.rate,
+            REPLAY_BAR,
+        ),
+    ]
+
+
+def _replayed(settings: Settings, load: Load) -> float:
+    """Rate at which `segmenter replay` brings a Parquet file into the topic."""
+    with tempfile.TemporaryDirectory(prefix="segmenter-bench-") as folder:
+        place = Path(folder) / "purchases.parquet"
+        events = load.events[load.warm :]
+        write_parquet(place, [value for _, value in events])
+        words = [sys.executable, "-m", "stream_app", "replay", "--data", str(place)]
+        words += ["--position", str(Path(folder) / "position.json")]
+        ends = Ends(settings)
+        before = ends.total()
+        with Program("replay", words, environment(settings)) as program:
+            samples: list[Sample] = []
+
+            def sent() -> bool:
+                done = ends.total() - before
+                samples.append(Sample(time.perf_counter(), done, 0.0, 0))
+                return done >= len(events)
+
+            until(sent, "everything is replayed", program)
+            program.wait()
+        return speed(samples, len(events)).rate
+
+
+def write_parquet(place: Path, values: Sequence[bytes]) -> None:
+    """Write purchases as a shop's file has them: a row for each line of a basket."""
+    decode = msgspec.json.Decoder(Basket).decode
+    rows = [(basket, line) for basket in map(decode, values) for line in basket.items]
+    columns = {
+        "customer_id": [basket.customer_id for basket, _ in rows],
+        "order_id": [basket.event_id for basket, _ in rows],
+        "timestamp": [basket.occurred_at for basket, _ in rows],
+        "sku": [line.sku for _, line in rows],
+        "category": [line.category for _, line in rows],
+        "quantity": [line.quantity for _, line in rows],
+        "unit_price": [line.unit_price for _, line in rows],
+        "channel": [basket.channel for basket, _ in rows],
+    }
+    pq.write_table(pa.table(columns), place)
+
+
+class Ends:
+    """How many records the topic of purchases has."""
+
+    def __init__(self, settings: Settings) -> None:
+        options = {"bootstrap.servers": settings.kafka_broker, "group.id": "bench-ends"}
+        self._consumer = Consumer(options)
+        topic, count = settings.topic_purchases, settings.partitions
+        self._places = [TopicPartition(topic, p) for p in range(count)]
+
+    def total(self) -> int:
+        """Sum of the partitions' end offsets."""
+        return sum(self._consumer.get_watermark_offsets(place)[1] for place in self._places)
