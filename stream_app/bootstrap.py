@@ -161,6 +161,7 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
     app = ChunkApp(group, broker=hosts, **tuning)
     app.source = source
     app.chunk_records = settings.chunk_records
+    app.fetch_wait_ms = round(settings.fetch_wait * 1000)
     app.failed = lambda error: give_up(group, _refusal(error, settings, group))
     return app
 

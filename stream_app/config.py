@@ -76,6 +76,13 @@ class Settings(BaseSettings):
     rebalance_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds a worker may take to rejoin the group"
     )
+    fetch_wait: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description="Seconds a broker may hold a fetch while no record comes. Apache Kafka answers "
+        "when one does; others may answer only then: set 0.005 there",
+    )
 
     clock: ClockMode = Field(
         ClockMode.WALL, description="wall: live; event: replay, the highest event time is now"

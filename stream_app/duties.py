@@ -70,9 +70,10 @@ class Duties:
         count = self._draws.take()
         sample = await self._pipeline.sample(session, count, wall) if count else None
         if sample:
-            await self.finish()
+            if self._sampling:
+                await self._sampling
             sending = self._publish_sample(sample)
-            self._sampling = asyncio.create_task(sending, name=f"sample-{session.partition}")
+            self._sampling = asyncio.create_task(sending, name=f"lane-{session.partition}")
 
     async def finish(self) -> None:
         """Wait for the sample that is being published."""

@@ -12,7 +12,7 @@ from stream_app.bootstrap import facts_of
 from stream_app.config import ConfigError, Settings
 from stream_app.contracts import ModelSnapshot, SegmentChanged
 from stream_app.core.features import FeatureSet
-from stream_app.core.messages import Outgoing, change_message
+from stream_app.core.messages import Outgoing, change_headers
 from stream_app.core.model import Models, SegmentModel, SnapshotError, read_snapshot
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,9 @@ async def announce(
 
 
 def _stamped(topic: str, move: bytes, epoch: int) -> Outgoing:
-    change = SegmentChanged.model_validate_json(move)
-    return change_message(topic, change.model_copy(update={"epoch": epoch}))
+    change = SegmentChanged.model_validate_json(move).model_copy(update={"epoch": epoch})
+    key, body = change.customer_id.encode(), change.model_dump_json().encode()
+    return Outgoing(topic, key, body, change_headers(change))
 
 
 def check_possible(settings: Settings) -> None:

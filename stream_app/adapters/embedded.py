@@ -1,9 +1,7 @@
 """A Kafka-protocol broker and a Valkey store as child processes, for the demo and the tests.
 
 Linux and macOS. Both listen on 127.0.0.1 only and keep everything in memory or in a temporary
-folder. They end with this process, even by SIGKILL: a guard beside each service waits on a pipe
-that only this process holds open, then removes the service and its folder. A child made by a
-bare ``os.fork`` inherits that pipe and so keeps them alive; ``subprocess`` does not.
+folder. They end with this process, even by SIGKILL.
 
 The broker (Tansu) refuses aiokafka's idempotent producer and holds a joining consumer for half
 of its rebalance timeout: run with ``idempotence`` off and a low ``rebalance_timeout``.
@@ -18,11 +16,14 @@ import struct
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 from uuid import uuid4
+
+from stream_app.adapters.guarded import end, launch
 
 HOST = "127.0.0.1"
 START_SECONDS = 15.0
@@ -30,16 +31,6 @@ STOP_SECONDS = 5.0
 PORT_ATTEMPTS = 3
 POLL_SECONDS = 0.01
 LOG_TAIL = 2_000
-
-# The shell starts the guard, then becomes the service, so the service has the pid we know.
-# The guard stays in the service's process group: the group's number can't be reused meanwhile.
-GUARD = """
-folder=$1; shift
-exec 3<&0 </dev/null
-{ read -r _ <&3; kill -9 $$; rm -rf "$folder"; } >/dev/null 2>&1 &
-exec 3<&- "$@"
-"""
-GUARDED = ("/bin/sh", "-c", GUARD, "guard")
 
 
 class MissingServiceError(Exception):
@@ -50,7 +41,7 @@ class ServiceError(Exception):
     """An embedded service did not start; the message ends with its log."""
 
 
-class _Service:
+class _Service(ABC):
     """A child process on a loopback port; ``port`` is 0 until the first start."""
 
     name = ""
@@ -102,30 +93,25 @@ class _Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @abstractmethod
     def _program(self) -> list[str]:
-        raise NotImplementedError
+        """Return the program and its first words; MissingServiceError if it is not installed."""
 
+    @abstractmethod
     def _options(self, folder: Path) -> dict[str, str]:
-        raise NotImplementedError
+        """Return the options by name, without dashes."""
 
+    @abstractmethod
     def _probe(self) -> tuple[bytes, bytes]:
         """Return a request and a pattern of the answer that only this very process gives."""
-        raise NotImplementedError
 
     def _spawn(self, program: list[str]) -> None:
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix=f"segmenter-{self.name}-"))
         options = self._options(self.folder).items()
         flags = [word for name, value in options for word in (f"--{name}", value)]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
-                [*GUARDED, str(self.folder), *program, *flags],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env={"PATH": os.environ.get("PATH", os.defpath), "NO_COLOR": "1"},
-                start_new_session=True,
-            )
+        env = {"PATH": os.environ.get("PATH", os.defpath), "NO_COLOR": "1"}
+        self._process = launch(self.folder, self.folder / "log", [*program, *flags], env)
 
     def _answers_in_time(self) -> bool:
         deadline = time.monotonic() + START_SECONDS
@@ -138,13 +124,8 @@ class _Service:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        with process, suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if process is not None:
+            end(process, how, STOP_SECONDS)
 
 
 class EmbeddedBroker(_Service):

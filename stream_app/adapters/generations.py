@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
-from redis.exceptions import RedisError
-
-from stream_app.adapters.redis_store import SCRIPTS, connect, prefix_of
-from stream_app.config import ConfigError, Settings
+from stream_app.adapters.redis_session import connected
+from stream_app.adapters.redis_store import SCRIPTS, prefix_of
+from stream_app.config import Settings
 from stream_app.contracts import ModelSnapshot
 
 if TYPE_CHECKING:
@@ -127,15 +126,8 @@ class Generations:
 @asynccontextmanager
 async def generations(settings: Settings) -> AsyncIterator[Generations]:
     """Open the generations for a ``with`` block; ConfigError if the store does not answer."""
-    if not settings.redis_url:
-        raise ConfigError("REDIS_URL is not set: for example redis://127.0.0.1:6379/0")
-    client = connect(settings.redis_url)
-    try:
+    async with connected(settings) as client:
         yield Generations(client, settings.namespace)
-    except RedisError as error:
-        raise ConfigError(f"REDIS_URL: the store does not answer: {error}") from None
-    finally:
-        await client.aclose()
 
 
 def latest_moves(messages: Iterable[tuple[bytes | None, bytes | None]]) -> dict[str, bytes | None]:

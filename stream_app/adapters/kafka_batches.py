@@ -3,6 +3,7 @@
 Kafka takes such names from any client that does not check them, and aiokafka raises over them at
 every attempt: one record would stop its partition for good. They are read as the Java client reads
 them, with U+FFFD for what is not UTF-8; keys, values and the values of headers stay as they are.
+To import this module is enough.
 """
 
 from collections.abc import Iterator
@@ -81,6 +82,4 @@ class Records:
         return Batch(batch, raw) if raw[MAGIC] >= WITH_HEADERS else batch
 
 
-def install() -> None:
-    """Let every consumer of this process read so."""
-    fetcher.MemoryRecords = Records
+fetcher.MemoryRecords = Records

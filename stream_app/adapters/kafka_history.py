@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
+from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.config import ConfigError, Settings
 from stream_app.session import Chunk

@@ -20,13 +20,13 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.kafka_group import heed_errors
 from stream_app.adapters.kafka_starts import overrun, position_of, starts
 from stream_app.pipeline import Chunk
 from stream_app.session import round_robin
 
 SCHEME = "segkafka"
-FETCH_WAIT_MS = 50
 BUFFER_WAIT_S = 0.05
 REJOIN_WAIT_S = 1.0
 CREATE_TIME = 0
@@ -54,11 +54,12 @@ class PositionSource(Protocol):
 class ChunkApp(faust.App):
     """A Faust app that reads chunks; these are set before it starts.
 
-    ``failed``: called when this process can't be in its group any more.
+    ``fetch_wait_ms``: how long a broker may hold a fetch for records to come. ``failed``: called when this process can't be in its group any more.
     """
 
     source: PositionSource
     chunk_records: int
+    fetch_wait_ms: int
     failed: Callable[[KafkaError], None]
 
     def assigned(self) -> set[TP]:
@@ -89,7 +90,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        consumer._fetch_max_wait_ms = cast("ChunkApp", self.app).fetch_wait_ms  # noqa: SLF001
         consumer._isolation_level = "read_committed"  # noqa: SLF001
         # Range gives one member the same partition number of every topic: purchases and profiles
         # of a customer meet in one place.
@@ -192,8 +193,12 @@ class ChunkConsumer(driver.Consumer):
         return await super()._wait_next_records(timeout)
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """Wake the fetcher when a queue has room again."""
-        super().on_buffer_drop(tp)
+        """Let every partition go on when a queue has room again, and wake the fetcher.
+
+        The framework tells of one at a time, in an order in which some may never have their turn.
+        """
+        for each in {tp, *self._buffered_partitions}:
+            super().on_buffer_drop(each)
         self._buffer_dropped.set()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:

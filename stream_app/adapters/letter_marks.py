@@ -16,10 +16,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from redis.exceptions import RedisError
-
-from stream_app.adapters.redis_store import connect
-from stream_app.config import ConfigError, Settings
+from stream_app.adapters.redis_session import connected
+from stream_app.config import Settings
 from stream_app.core.flood import FloodError
 
 if TYPE_CHECKING:
@@ -109,15 +107,8 @@ class LetterMarks:
 @asynccontextmanager
 async def letter_marks(settings: Settings) -> AsyncIterator[LetterMarks]:
     """Open the marks for a ``with`` block; ConfigError if the store does not answer."""
-    if not settings.redis_url:
-        raise ConfigError("REDIS_URL is not set: for example redis://127.0.0.1:6379/0")
-    client = connect(settings.redis_url)
-    try:
+    async with connected(settings) as client:
         yield LetterMarks(client, settings.namespace)
-    except RedisError as error:
-        raise ConfigError(f"REDIS_URL: the store does not answer: {error}") from None
-    finally:
-        await client.aclose()
 
 
 async def refuse_halted(settings: Settings) -> None:

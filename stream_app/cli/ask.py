@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Card, Overview, Queries

@@ -126,12 +126,16 @@ def fold_order(state: CustomerState, order: Order, half_life_ms: float) -> None:
 
 
 def _advance(state: CustomerState, at: int, half_life_ms: float) -> float:
-    """Move the reference time to ``at`` if it is newer; return the weight of an event at ``at``."""
+    """Move the reference time to ``at`` if it is newer; return the weight of an event at ``at``.
+
+    The table of categories is a new one afterwards.
+    """
     if not state.orders:
         state.first = state.last = at
         return 1.0
     state.first = min(state.first, at)
     if at <= state.last:
+        state.categories = dict(state.categories)
         return float(0.5 ** ((state.last - at) / half_life_ms))
     decay = 0.5 ** ((at - state.last) / half_life_ms)
     state.decayed_orders *= decay
@@ -144,7 +148,7 @@ def _advance(state: CustomerState, at: int, half_life_ms: float) -> float:
 def _count_categories(
     state: CustomerState, categories: Sequence[tuple[str, int]], weight: float
 ) -> None:
-    kept = state.categories = dict(state.categories)
+    kept = state.categories
     for name, micros in categories:
         kept[name] = kept.get(name, 0) + int(weight * micros / CENT + 0.5)
         state.sketch |= _sketched(name)

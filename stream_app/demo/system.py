@@ -6,15 +6,15 @@ Everything ends with this process, even by SIGKILL.
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from stream_app.adapters.embedded import GUARDED, EmbeddedBroker, EmbeddedStore, ServiceError
+from stream_app.adapters.embedded import EmbeddedBroker, EmbeddedStore, ServiceError
+from stream_app.adapters.guarded import end, launch
 from stream_app.config import Settings, environment
 
 STOP_SECONDS = 15.0
@@ -28,15 +28,8 @@ class Child:
         self.command = command
         self.folder = Path(tempfile.mkdtemp(prefix=f"segmenter-{command}-"))
         program = [sys.executable, "-m", "stream_app", command]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                [*GUARDED, str(self.folder), *program],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=os.environ | environment(settings),
-                start_new_session=True,
-            )
+        env = os.environ | environment(settings)
+        self._process = launch(self.folder, self.folder / "log", program, env)
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +64,7 @@ class Child:
         return self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> int:
-        self._process.send_signal(how)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
-        with self._process, suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        end(self._process, how, STOP_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
         return int(self._process.returncode)
 
@@ -107,7 +96,7 @@ def services(settings: Settings) -> Iterator[Settings]:
         if not settings.kafka_broker:
             broker = stack.enter_context(EmbeddedBroker())
             found |= {"kafka_broker": broker.address, "idempotence": False}
-            found |= {"rebalance_timeout": 2.0, "session_timeout": 6.0}
+            found |= {"rebalance_timeout": 2.0, "session_timeout": 6.0, "fetch_wait": 0.005}
         if not settings.redis_url:
             found["redis_url"] = stack.enter_context(EmbeddedStore()).url
         yield settings.model_copy(update=found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
 
+from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.kafka_topics import partitions_of
 from stream_app.adapters.queries import Overview, Queries
 from stream_app.config import Settings

@@ -8,7 +8,8 @@ import pytest
 from stream_app.config import Settings
 from stream_app.crash import STEPS
 from stream_app.demo.system import Child, running
-from tests.harness import a_run, a_shop, owners, small_settings, until
+from tests.children import owned_by
+from tests.harness import a_run, a_shop, small_settings, until
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +57,7 @@ async def _crash(settings: Settings, step: str, point: str) -> None:
     victim = Child("trainer" if step == TRAINERS else "worker", deadly)
     others = [Child("worker", settings)] if step == TRAINERS else []
     if step == "release":
-        await until(lambda: _owns(settings, victim), "the victim owns partitions")
+        await until(lambda: owned_by(settings, victim), "the victim owns partitions")
         others = [Child("worker", settings)]
     try:
         await until(lambda: victim.code is not None, f"killed {point}")
@@ -64,7 +65,3 @@ async def _crash(settings: Settings, step: str, point: str) -> None:
     finally:
         for child in (victim, *others):
             child.kill()
-
-
-async def _owns(settings: Settings, child: Child) -> bool:
-    return any(owner.startswith(f"{child.pid}-") for owner in await owners(settings))

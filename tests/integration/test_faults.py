@@ -8,6 +8,7 @@ import pytest
 from stream_app.config import Settings
 from stream_app.demo.run import Demo
 from stream_app.demo.system import Child, running
+from tests.children import owned_by
 from tests.harness import a_run, a_shop, owners, small_settings, until
 
 pytestmark = pytest.mark.integration
@@ -22,10 +23,6 @@ def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Setti
 
 async def under_way(demo: Demo, records: int) -> None:
     await until(lambda: demo.seen.overview.records > records, f"{records} records applied")
-
-
-async def owned_by(settings: Settings, child: Child) -> bool:
-    return any(owner.startswith(f"{child.pid}-") for owner in await owners(settings))
 
 
 async def test_a_killed_worker_loses_and_repeats_nothing(settings: Settings) -> None:

@@ -21,7 +21,6 @@ from tests.model_desk import (
     run,
     stored,
     version,
-    with_two_versions,
 )
 
 pytestmark = pytest.mark.integration
@@ -30,11 +29,6 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
     return a_counted_shop(redis_url)
-
-
-@pytest.fixture
-def two_versions(settings: Settings) -> Settings:
-    return with_two_versions(settings)
 
 
 def test_a_rollback_publishes_the_old_content_under_the_next_number(two_versions: Settings) -> None:

@@ -19,7 +19,6 @@ from tests.model_desk import (
     run,
     stored,
     version,
-    with_two_versions,
 )
 
 pytestmark = pytest.mark.integration
@@ -28,11 +27,6 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
     return a_counted_shop(redis_url)
-
-
-@pytest.fixture
-def two_versions(settings: Settings) -> Settings:
-    return with_two_versions(settings)
 
 
 def test_before_the_first_model_there_is_nothing_to_see_and_a_rehearsal_shows_the_first_segments(

@@ -1,100 +1,29 @@
-"""Everything counted anew: after a lost store, under other settings, after a crash."""
+"""Everything counted anew: after a lost store, and under other settings."""
 
 import asyncio
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import msgspec
 import pytest
 import redis
 
 from producers.checkout import CheckoutPublisher
 from producers.simulate import Simulation
-from stream_app.adapters.generations import generations
-from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.config import Settings, environment
 from stream_app.contracts import SegmentChanged
-from stream_app.core.folds import CustomerState
 from stream_app.demo.system import Child, running
-from stream_app.demo.verify import histories, verify
-from tests.harness import a_run, a_shop, asking, owners, read_topic, small_settings, until
+from stream_app.demo.verify import histories
+from tests.children import owned_by
+from tests.counted import Shop, features, problems, rebuild
+from tests.harness import a_shop, asking, read_topic, small_settings, until
 
 pytestmark = pytest.mark.integration
-
-PLACE = {"segment": 0, "segment_name": "", "entered": 0, "sequence": 0, "model": 0, "due": 0}
-States = dict[str, CustomerState | None]
-
-
-@dataclass
-class Shop:
-    """A shop whose purchases were counted once, and how everybody stood then."""
-
-    settings: Settings
-    simulation: Simulation
-    states: States
-    total: int = 0
-
-    async def now(self, settings: Settings | None = None) -> States:
-        async with asking(settings or self.settings) as (queries, _):
-            return await queries.states(self.states)
 
 
 @pytest.fixture
 def settings(broker: str, redis_url: str, unique: Callable[[str], str]) -> Settings:
     return small_settings(broker, redis_url, unique("rebuild"), chunk_records=64)
-
-
-@pytest.fixture
-async def shop(settings: Settings) -> Shop:
-    """Replayed as fast as it goes: hardly anybody is placed yet."""
-    simulation = a_shop()
-    with running(settings, workers=1) as system:
-        result = await a_run(settings, system, simulation).run(lambda: None)
-    assert result.verification.problems == ()
-    everybody = dict.fromkeys(histories(simulation, {"USD": 1.0}))
-    shop = Shop(settings, simulation, everybody, result.events)
-    shop.states = await shop.now()
-    return shop
-
-
-@pytest.fixture
-async def placed_shop(shop: Shop) -> Shop:
-    """Left running until there is a model and everybody who ever bought has a segment."""
-    with running(shop.settings, workers=1):
-        async with asking(shop.settings) as (queries, _):
-
-            async def all_placed() -> bool:
-                placed = sum((await queries.overview()).sizes.values())
-                return placed == await queries.buyers() and not await queries.outbox_length()
-
-            await until(all_placed, "everybody is placed")
-    shop.states = await shop.now()
-    return shop
-
-
-def rebuild(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stream_app", "rebuild", *words],
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def features(states: States) -> States:
-    """States without their place in a model, which depends on the path there."""
-    return {c: msgspec.structs.replace(s, **PLACE) if s else None for c, s in states.items()}
-
-
-def problems(source: Iterable[object], states: States, half_life: float = 60) -> tuple[str, ...]:
-    expected = histories(source, {"USD": 1.0})  # type: ignore[arg-type]
-    return verify(expected, features(states), {}, half_life).problems
 
 
 def flush(settings: Settings) -> None:
@@ -171,7 +100,7 @@ async def test_another_half_life_is_counted_while_the_former_one_serves(shop: Sh
     later = a_shop(customers=60, days=150, seed=8)
     old = Child("worker", shop.settings)
     try:
-        await until(lambda: _owned_by(shop.settings, old), "the former worker serves")
+        await until(lambda: owned_by(shop.settings, old), "the former worker serves")
         sending = asyncio.create_task(asyncio.to_thread(_send, shop.settings, later))
 
         answer = await asyncio.to_thread(rebuild, other)
@@ -207,10 +136,6 @@ async def test_another_half_life_is_counted_while_the_former_one_serves(shop: Sh
     assert await shop.now(other)
 
 
-async def _owned_by(settings: Settings, child: Child) -> bool:
-    return any(owner.startswith(f"{child.pid}-") for owner in await owners(settings))
-
-
 def _send(settings: Settings, source: Simulation) -> int:
     sent = 0
     with CheckoutPublisher(settings.kafka_broker, idempotence=settings.idempotence) as publisher:
@@ -232,73 +157,3 @@ def _worker(settings: Settings) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-@pytest.mark.parametrize("point", ["before:apply:30", "after:apply:30", "after:publish:1"])
-@pytest.mark.slow
-async def test_a_killed_rebuild_goes_on_when_it_is_run_again(placed_shop: Shop, point: str) -> None:
-    killed = rebuild(placed_shop.settings.model_copy(update={"crash_at": point}))
-    between = await _serving(placed_shop.settings)
-    answer = rebuild(placed_shop.settings)
-
-    assert killed.returncode in {-9, 137}
-    assert between == (2 if "publish" in point else 1)
-    assert answer.returncode == 0, answer.stderr
-    states = await placed_shop.now()
-    assert features(states) == features(placed_shop.states)
-    async with asking(placed_shop.settings) as (queries, _):
-        assert (await queries.overview()).records == placed_shop.total
-
-
-@pytest.mark.slow
-async def test_an_interrupted_rebuild_under_other_settings_starts_over(shop: Shop) -> None:
-    other = shop.settings.model_copy(update={"half_life_days": 20.0})
-    rebuild(shop.settings.model_copy(update={"crash_at": "after:apply:30"}))
-
-    answer = rebuild(other)
-
-    assert answer.returncode == 0, answer.stderr
-    assert problems(shop.simulation, await shop.now(other), half_life=20) == ()
-
-
-@pytest.mark.slow
-async def test_two_rebuilds_at_once_do_not_mix(shop: Shop) -> None:
-    answers = await asyncio.gather(*(asyncio.to_thread(rebuild, shop.settings) for _ in range(2)))
-
-    assert 0 in {answer.returncode for answer in answers}
-    assert features(await shop.now()) == features(shop.states)
-    assert await _serving(shop.settings) in {2, 3}
-
-
-async def _serving(settings: Settings) -> int:
-    async with generations(settings) as stored:
-        return await stored.current()
-
-
-@pytest.mark.parametrize("name", ["kafka_broker", "redis_url"])
-def test_a_rebuild_names_a_missing_service(settings: Settings, name: str) -> None:
-    answer = rebuild(settings.model_copy(update={name: ""}))
-
-    assert answer.returncode == 78
-    assert f"{name.upper()} is not set" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-def test_the_flood_guard_stops_a_rebuild_and_halts_no_worker(settings: Settings) -> None:
-    asyncio.run(_nothing_readable(settings))
-
-    answer = rebuild(settings)
-
-    assert answer.returncode == 1
-    assert "dead letters" in answer.stderr
-    with redis.Redis.from_url(settings.redis_url) as client:
-        assert not client.exists(f"{settings.namespace}:{{dead-letters}}:halted")
-        assert not client.exists(f"{settings.namespace}:generation")
-
-
-async def _nothing_readable(settings: Settings) -> None:
-    await ensure_topics(settings)
-    with CheckoutPublisher(settings.kafka_broker, idempotence=settings.idempotence) as publisher:
-        for number in range(1_200):
-            body = json.dumps({"number": number}).encode()
-            publisher.send(settings.topic_purchases, str(number), body)

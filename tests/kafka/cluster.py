@@ -12,14 +12,14 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
-from os import killpg
 from pathlib import Path
 from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from stream_app.adapters.embedded import GUARDED, HOST, ServiceError
+from stream_app.adapters.embedded import HOST, ServiceError
+from stream_app.adapters.guarded import end, launch
 from tests.harness import until
 
 CLUSTER_ID = "c2VnbWVudGVyLXRlc3RzMQ"  # 16 bytes in base64, as Kafka wants them
@@ -64,14 +64,7 @@ class Node:
 
     def start(self) -> None:
         """Start the process; it answers a few seconds later."""
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*GUARDED, str(self.home), *self._java("kafka.Kafka")],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = launch(self.home, self.folder / "log", self._java("kafka.Kafka"))
 
     def listens(self) -> bool:
         """Whether the port for clients is open."""
@@ -95,13 +88,8 @@ class Node:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        with process, suppress(ProcessLookupError):
-            killpg(process.pid, signal.SIGKILL)
+        if process is not None:
+            end(process, how, STOP_SECONDS)
 
     def _java(self, main: str, *words: str) -> list[str]:
         configuration = str(self.folder / "server.properties")

@@ -6,7 +6,7 @@ import pytest
 
 from stream_app.core.flood import FloodError, FloodGuard
 from tests.builders import DEAD, PURCHASES, ARecord, a_chunk, a_record
-from tests.unit.test_lane import DEADLINE_S, World, at, eventually, running
+from tests.lane_world import DEADLINE_S, World, at, eventually, running
 
 
 def poison(start: int, count: int) -> list[ARecord]:

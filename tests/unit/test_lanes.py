@@ -10,7 +10,7 @@ from stream_app.core.messages import Outgoing
 from stream_app.lanes import Lanes
 from stream_app.ports import GapError, StoreLostError
 from tests.builders import PROFILES, PURCHASES, a_chunk, a_record
-from tests.unit.test_lane import DEADLINE_S, World, eventually
+from tests.lane_world import DEADLINE_S, World, eventually
 
 HERE = TP(PURCHASES, 0)
 PROFILES_HERE = TP(PROFILES, 0)

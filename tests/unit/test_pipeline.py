@@ -1,14 +1,13 @@
-from dataclasses import dataclass, replace
+"""The pipeline: one chunk is one write, whoever else writes meanwhile."""
+
+from dataclasses import replace
 
 import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import Reason, RejectReason
-from stream_app.core.features import FeatureSet
 from stream_app.core.folds import CustomerState
 from stream_app.core.messages import dead_letter_of
-from stream_app.core.model import Models
-from stream_app.pipeline import Outcome, Pipeline, Session
 from stream_app.ports import Applied, ApplyStatus, Batch
 from tests.builders import (
     DEAD,
@@ -19,34 +18,13 @@ from tests.builders import (
     ARecord,
     a_chunk,
     a_pipeline,
-    a_profile_record,
     a_record,
     a_session,
-    a_snapshot,
     changes_in,
     day,
     serving,
 )
-
-
-@dataclass
-class Shop:
-    """A pipeline on a store in memory that owns its partition."""
-
-    pipeline: Pipeline
-    store: MemoryStore
-    session: Session
-
-    @classmethod
-    async def open(cls, models: Models | None = None, features: FeatureSet = FEATURES) -> "Shop":
-        store = MemoryStore()
-        return cls(a_pipeline(store, models, features), store, await a_session(store))
-
-    async def take(self, *records: ARecord, topic: str = PURCHASES) -> Outcome:
-        return await self.pipeline.process(self.session, a_chunk(*records, topic=topic), FAR)
-
-    async def stored(self, customer: str = "ann") -> CustomerState | None:
-        return (await self.store.load(0, [customer]))[0]
+from tests.owned import Shop
 
 
 async def test_a_chunk_is_one_write_with_states_positions_and_messages() -> None:
@@ -165,76 +143,6 @@ async def test_an_erased_customer_is_gone_and_begins_anew() -> None:
     (move,) = changes_in([p.message for p in (await shop.take(a_record(2, at=2))).outbox])
     assert (move.sequence, move.previous, move.reason) == (1, None, Reason.INITIAL)
     assert move.facts.orders == 1
-
-
-async def test_whoever_is_due_lapses_without_an_event_of_their_own() -> None:
-    shop = await Shop.open()
-    await shop.take(a_record(0))
-    assert await shop.pipeline.lapse(shop.session, FAR) is None
-    await shop.take(a_record(1, "bob", at=1000))
-
-    outcome = await shop.pipeline.lapse(shop.session, FAR)
-
-    assert outcome is not None
-    assert outcome.moves == {Reason.LAPSE: 2}
-    counters = await shop.store.counters(0)
-    assert (counters["segment:1"], counters["segment:3"]) == (1, 1)
-    assert shop.session.positions == {PURCHASES: 2}
-    assert await shop.pipeline.lapse(shop.session, FAR) is None
-
-
-async def test_a_lapse_has_one_source_whether_a_sweep_or_a_profile_noticed_it() -> None:
-    sources = []
-    for swept in (True, False):
-        shop = await Shop.open()
-        await shop.take(a_record(0), a_record(1, "bob", at=1000))
-        if swept:
-            await shop.pipeline.lapse(shop.session, FAR)
-        await shop.take(a_profile_record(0), topic=PROFILES)
-        moves = changes_in([p.message for p in (await shop.store.claim(0, "w2")).pending])
-        sources.append([m.source for m in moves if m.reason is Reason.LAPSE])
-
-    assert sources[0] == sources[1]
-
-
-async def test_nobody_is_judged_again_under_the_same_model() -> None:
-    shop = await Shop.open(models := serving())
-    await shop.take(*[a_record(i, f"c{i}") for i in range(5)])
-    cursor, outcome = await shop.pipeline.rescore(shop.session, 0, 10, FAR)
-    assert (cursor, outcome) == (0, None)
-
-    models.add(serving(a_snapshot(2, names=("A", "B", "C"))).current)
-    _, outcome = await shop.pipeline.rescore(shop.session, 0, 10, FAR)
-    assert outcome is not None
-    assert all(s and s.model == 2 for s in await shop.store.load(0, [f"c{i}" for i in range(5)]))
-
-
-async def test_a_walk_over_customers_reaches_everybody_although_some_are_erased() -> None:
-    shop = await Shop.open(Models())
-    names = [f"c{i}" for i in range(8)]
-    await shop.take(*[a_record(i, name) for i, name in enumerate(names)])
-    shop.pipeline.models.add(serving().current)
-    cursor, _ = await shop.pipeline.rescore(shop.session, 0, 3, FAR)
-    await shop.take(ARecord(0, b"c0", None), topic=PROFILES)
-    while cursor:
-        cursor, _ = await shop.pipeline.rescore(shop.session, cursor, 3, FAR)
-
-    states = await shop.store.load(0, names[1:])
-    assert [s.segment if s else None for s in states] == [1] * 7
-
-
-async def test_a_sample_is_stored_customers_as_they_are_now() -> None:
-    shop = await Shop.open()
-    assert await shop.pipeline.sample(shop.session, 5, FAR) is None
-    await shop.take(a_record(0), a_record(1, "bob", at=10))
-
-    sample = await shop.pipeline.sample(shop.session, 20, FAR)
-
-    assert sample is not None
-    assert (sample.population, len(sample.customers)) == (2, 20)
-    recencies = {c.customer_id: c.vector[0] for c in sample.customers}
-    assert recencies == {"ann": 10.0, "bob": 0.0}
-    assert sample.feature_set == FEATURES.version
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])

@@ -106,7 +106,7 @@ def test_time_for_which_the_whole_process_was_stopped_is_forgiven() -> None:
 @pytest.mark.parametrize("named", [True, False])
 async def test_a_waiting_task_is_described_by_its_calls(*, named: bool) -> None:
     from stream_app.lane import Lane  # noqa: PLC0415
-    from tests.unit.test_lane import World, eventually  # noqa: PLC0415
+    from tests.lane_world import World, eventually  # noqa: PLC0415
 
     world = World()
     lane: Lane = world.lane()

@@ -191,7 +191,7 @@ def arguments(settings: Settings, group: str, changes: str) -> dict[str, Any]:
 
 def create(settings: Settings, topic: str) -> None:
     """Create a topic with as many partitions as purchases has."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_broker})
+    admin = AdminClient({"bootstrap.servers": settings.kafka_broker, "log_level": 3})
     for future in admin.create_topics([NewTopic(topic, settings.partitions, 1)]).values():
         future.result()
 
@@ -199,7 +199,7 @@ def create(settings: Settings, topic: str) -> None:
 def _remove(settings: Settings) -> None:
     """Make room for the next: what it left in the store, and its topics."""
     Store(settings).forget()
-    admin = AdminClient({"bootstrap.servers": settings.kafka_broker})
+    admin = AdminClient({"bootstrap.servers": settings.kafka_broker, "log_level": 3})
     names = [str(getattr(settings, f"topic_{topic}")) for topic in TOPICS]
     for future in admin.delete_topics(names).values():
         if future.exception(10.0):

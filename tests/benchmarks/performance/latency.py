@@ -7,7 +7,7 @@ from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.loads import producer_of, shop
 from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import pause, until
-from tests.benchmarks.performance.traffic import heard, history, listening, rate, traffic
+from tests.benchmarks.performance.traffic import history, listening, rate, traffic
 from tests.benchmarks.quality.results import Bar
 
 P50_BAR, P99_BAR, IDLE_BAR = Bar("<=", 10), Bar("<=", 50), Bar("<=", 100)
@@ -21,8 +21,7 @@ def measure(bench: Bench) -> Findings:
     load = history(bench, bench.events // 4)
     with serving(bench, load, clock=ClockMode.WALL) as ours:
         with traffic(bench, ours, warm + seconds, bench.seed) as run:
-            run.wait_until(warm + seconds)
-            pause(1.0)
+            run.heard_until(warm + seconds)
             ages = run.ages(warm, warm + seconds)
         found.curves.append(Curve(f"{rate(bench):,} events/s", bench.broker, sorted(ages)))
         workload = f"open loop, {rate(bench):,} events/s, {seconds:.0f} s"
@@ -40,7 +39,7 @@ def _idle(bench: Bench, ours: Runtime) -> Row:
     silence, times = 2.0 if bench.smoke else 60.0, 3 if bench.full else 1
     producer = producer_of(ours.settings.kafka_broker, {"linger.ms": 0})
     ages = []
-    with listening(ours) as listener:
+    with listening(ours) as ear:
         for number in range(times):
             pause(silence)
             now = round(time.time() * 1000)
@@ -51,10 +50,12 @@ def _idle(bench: Bench, ours: Runtime) -> Row:
             producer.flush()
 
             def arrived(now: int = now) -> bool:
-                return any(h.reason == "initial" and h.published == now for h in heard(listener))
+                return any(h.reason == "initial" and h.published == now for h in ear.heard())
 
-            until(arrived, "the change of a new customer is read", listener, *ours.system.workers)
-            caused = (h for h in heard(listener) if h.reason == "initial" and h.published == now)
+            until(
+                arrived, "the change of a new customer is read", ear.listener, *ours.system.workers
+            )
+            caused = (h for h in ear.heard() if h.reason == "initial" and h.published == now)
             ages.append(next(caused).age)
     workload = f"after {silence:.0f} s of silence"
     return Row.of("latency: first event", workload, bench.broker, "ms", ages, bar=IDLE_BAR)

@@ -18,7 +18,7 @@ SPAN_DAYS = 240
 CATEGORIES = tuple(f"{word} {i}" for i in range(4) for word in ("Groceries", "Garden", "Clothing"))
 CHANNELS = ("web", "app", "store")
 ZIPF_EXPONENT = 1.1
-JOURNEY_COPIES = 41  # of 2,469 households
+JOURNEY_COPIES = 66  # of 2,469 households
 FLUSH_S = 120.0
 
 Event = tuple[str, bytes]
@@ -61,7 +61,7 @@ def shop(
         customer = f"c{number}"
         at = times[n] if times else START_MS + n * step
         lines = [
-            Line(f"article-{number % 89:03}-{i}", CATEGORIES[(n + number + i) % 12], 2.0, p)
+            Line(f"article-{number % 89:03}-{i:06}", CATEGORIES[(n + number + i) % 12], 2.0, p)
             for i, p in enumerate(price)
         ]
         basket = Basket(f"order-{seed}-{n:08}", customer, iso(at), round(2 * sum(price) - 0.5, 2))
@@ -72,7 +72,7 @@ def shop(
 
 
 def journey(count: int) -> list[Event]:
-    """Baskets spread over the whole year, each bought by 41 households of shifted ids."""
+    """Baskets spread over the whole year, each bought by 66 households of shifted ids."""
     source = load_complete_journey()
     wanted = -(-count // JOURNEY_COPIES)
     step = max(1, (source.facts.purchases or 0) // wanted)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Protocol, Self, cast
 import msgspec
 import psutil
 
-from stream_app.adapters.embedded import GUARDED, ServiceError
+from stream_app.adapters.embedded import ServiceError
+from stream_app.adapters.guarded import GUARDED
 from stream_app.config import ClockMode, Settings
 
 POLL_S = 0.05
@@ -136,7 +137,11 @@ def pause(seconds: float) -> None:
 
 
 def until(
-    condition: Callable[[], bool], what: str, *watched: Watched, seconds: float = DEADLINE_S
+    condition: Callable[[], bool],
+    what: str,
+    *watched: Watched,
+    seconds: float = DEADLINE_S,
+    every: float = POLL_S,
 ) -> None:
     """Wait for a condition; ServiceError if it takes two minutes or a process has failed."""
     deadline = time.monotonic() + seconds
@@ -144,9 +149,9 @@ def until(
         for process in watched:
             process.check()
         if time.monotonic() > deadline:
-            said = "\n".join(p.log for p in watched if isinstance(p, Program))
-            raise ServiceError(f"not within {seconds:.0f} s: {what}\n{said}")
-        pause(POLL_S)
+            said = [f"{p.name}: {p.log}" for p in watched if isinstance(p, Program) and p.log]
+            raise ServiceError("\n".join([f"not within {seconds:.0f} s: {what}", *said]))
+        pause(every)
 
 
 @contextmanager

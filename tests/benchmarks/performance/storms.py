@@ -13,11 +13,12 @@ from tests.benchmarks.performance.population import Maker, Walked, put, rename, 
 from tests.benchmarks.performance.resources import restart
 from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
-from tests.benchmarks.performance.traffic import LEAD_MS, Traffic, history, traffic
+from tests.benchmarks.performance.traffic import LEAD_MS, LOOK_S, Heard, Traffic, history, traffic
 from tests.benchmarks.quality.results import Bar
 
 TWICE, FIVE_MINUTES = Bar("<=", 2), Bar("<=", 300)
 MILLION = 1_000_000
+RESCORE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +65,55 @@ def measure(bench: Bench) -> Findings:
 
 
 def _storms(bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instant: int) -> Findings:
-    found, worker = Findings(), ours.system.workers[0]
-    names = [f"stored-{n}" for n in range(plan.others)]
+    """Take what is normal, and compare both storms with it."""
     lapse_at = (instant - run.began) / 1000
-    run.wait_until(lapse_at)
+    run.heard_until(lapse_at - 1)
     normal = run.ages(lapse_at - plan.normal, lapse_at - 1)
+    found = _lapses(bench, ours, plan, run, instant, normal)
+    found += _rescored(bench, ours, plan, run, normal)
+    return found
 
-    def lapsed() -> int:
-        return sum(h.reason == "lapse" and h.published == instant for h in run.heard())
 
-    until(lambda: lapsed() >= plan.lapsing, "everybody has lapsed", worker)
-    last = max(h.received for h in run.heard() if h.published == instant)
-    run.wait_until(max(last - run.began + 1000, 1000 * (lapse_at + plan.storm)) / 1000)
-    during = run.ages(lapse_at, max((last - run.began) / 1000, lapse_at + 1))
+def _lapses(
+    bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instant: int, normal: list[float]
+) -> Findings:
+    """Silence moves the cohort at ``instant`` (ms)."""
+    lapse_at, worker = (instant - run.began) / 1000, ours.system.workers[0]
+
+    def lapsed() -> list[Heard]:
+        return [h for h in run.ear.heard() if h.reason == "lapse" and h.published == instant]
+
+    until(lambda: len(lapsed()) >= plan.lapsing, "everybody has lapsed", worker, every=LOOK_S)
+    took = (lapsed()[-1].received - instant) / 1000
+    end = lapse_at + max(took, 1.0)
+    run.heard_until(max(end + 1, lapse_at + plan.storm))
     what = f"{plan.lapsing:,} lapse at one instant"
-    found += _compared(bench, "latency: p99 during lapses", what, normal, during)
-    took = Row.of(
-        "lapses: until all are readable", what, bench.broker, "s", [(last - instant) / 1e3]
-    )
-    found.rows.append(took)
-    begun = time.time() * 1000
-    version, walked = rename(ours.settings, "Renamed", round(begun)), Walked(ours.settings, names)
-    until(lambda: walked.all_by(version), "everybody is judged anew", worker, seconds=600)
-    done = time.time() * 1000
-    run.wait_until((done - run.began) / 1000 + 1)
-    during = run.ages((begun - run.began) / 1000, (done - run.began) / 1000)
-    people = ours.store.buyers()
+    during = run.ages(lapse_at, end)
+    found = _compared(bench, "latency: p99 during lapses", what, normal, during)
+    found.rows.append(Row.of("lapses: until all are readable", what, bench.broker, "s", [took]))
+    return found
+
+
+def _rescored(
+    bench: Bench, ours: Runtime, plan: Plan, run: Traffic, normal: list[float]
+) -> Findings:
+    """A new model judges everybody anew, at the default pace."""
+    walked = Walked(ours.settings, [f"stored-{n}" for n in range(plan.others)])
+    worker, begun = ours.system.workers[0], time.time()
+    version = rename(ours.settings, "Renamed", round(1000 * begun))
+    pace = {"seconds": RESCORE_S, "every": LOOK_S}
+    until(lambda: walked.all_by(version), "everybody is judged anew", worker, **pace)
+    took, start = time.time() - begun, begun - run.began / 1000
+    run.heard_until(start + took + 1)
+    people, during = ours.store.buyers(), run.ages(start, start + took)
     what = f"{people:,} customers re-scored"
-    found += _compared(bench, "latency: p99 during re-scoring", what, normal, during)
-    seconds, note = (done - begun) / 1000 * MILLION / people, f"extrapolated from {people:,}"
-    note = "" if people >= MILLION else note
-    name, what = "re-scoring by a new model", "1,000,000 customers"
+    found = _compared(bench, "latency: p99 during re-scoring", what, normal, during)
+    note = "" if people >= MILLION else f"extrapolated from {people:,}"
+    name, what, seconds = (
+        "re-scoring by a new model",
+        "1,000,000 customers",
+        took * MILLION / people,
+    )
     row = Row.of(name, what, bench.broker, "s", [seconds], bar=FIVE_MINUTES, note=note)
     found.rows.append(row)
     return found

@@ -1,23 +1,25 @@
 """Open-loop traffic through our system, and how old each segment change is when it is read."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any, NamedTuple
 
 from producers.sources import DAY_MS
 from tests.benchmarks.performance.contenders import Bench, Runtime
 from tests.benchmarks.performance.listener import READY
 from tests.benchmarks.performance.loads import Load, shop
-from tests.benchmarks.performance.stage import Program, pause, until
+from tests.benchmarks.performance.stage import Program, Watched, pause, until
 
 RATE = 5_000
 LEAD_MS = 4_000
 HISTORY_DAYS = 240
+NEARLY_MS = 500
+RECENT = 200
+LOOK_S = 0.5
 CAUSED = {"initial", "purchase", "refund", "profile"}
-SETTLE_S = 2.0
 
 
 class Heard(NamedTuple):
@@ -33,29 +35,64 @@ class Heard(NamedTuple):
         return self.received - self.published
 
 
+class Ear:
+    """What a listener has heard so far; each look reads on where the last one ended."""
+
+    def __init__(self, listener: Program) -> None:
+        self.listener = listener
+        self._place = listener.folder / "log"
+        self._read = 0
+        self._heard: list[Heard] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether it listens; asked before anything else."""
+        self._read = len(READY) if self._place.read_text().startswith(READY) else 0
+        return self._read > 0
+
+    def heard(self) -> list[Heard]:
+        """All changes so far; a line that is being written is left for the next look."""
+        with self._place.open("rb") as log:
+            log.seek(self._read)
+            text = log.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._read += len(text)
+        for line in text.decode().splitlines():
+            published, received, reason = line.split()
+            self._heard.append(Heard(float(published), float(received), reason))
+        return self._heard
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Purchases under way since ``began`` (ms)."""
 
     began: int
-    listener: Program
-    publisher: Program
+    ear: Ear
+    watched: tuple[Watched, ...]
 
     def wait_until(self, second: float) -> None:
         """Wait until so many seconds after the beginning."""
         while (left := self.began / 1000 + second - time.time()) > 0:
-            self.listener.check()
-            self.publisher.check()
+            for process in self.watched:
+                process.check()
             pause(min(left, 0.5))
 
-    def heard(self) -> list[Heard]:
-        """Everything that was read so far."""
-        return heard(self.listener)
+    def heard_until(self, second: float) -> None:
+        """Wait until then, and until the changes of that time have come: an overload shows."""
+        self.wait_until(second)
+        last = self.began + 1000 * second - NEARLY_MS
+
+        def come() -> bool:
+            newest = (h for h in reversed(self.ear.heard()) if h.reason in CAUSED)
+            return any(h.published >= last for h in islice(newest, RECENT))
+
+        until(come, f"the changes of second {second:.0f} are read", *self.watched, every=LOOK_S)
 
     def ages(self, start: float, end: float) -> list[float]:
         """Ages of the changes that purchases of these seconds caused."""
         low, high = self.began + 1000 * start, self.began + 1000 * end
-        found = [h for h in self.heard() if h.reason in CAUSED]
+        found = [h for h in self.ear.heard() if h.reason in CAUSED]
         return [h.age for h in found if low <= h.published < high]
 
 
@@ -67,43 +104,29 @@ def history(bench: Bench, count: int) -> Load:
 
 
 @contextmanager
-def listening(runtime: Runtime) -> Iterator[Program]:
+def listening(runtime: Runtime) -> Iterator[Ear]:
     """Read the segment changes of a system, from now on."""
     settings = runtime.settings
     values = {"broker": settings.kafka_broker, "topic": settings.topic_changes}
     with Program.of("listener", values | {"partitions": settings.partitions}) as listener:
-        until(lambda: bool(_lines(listener)), "the listener listens", listener)
-        yield listener
+        ear = Ear(listener)
+        until(lambda: ear.ready, "the listener listens", listener)
+        yield ear
 
 
 @contextmanager
 def traffic(bench: Bench, runtime: Runtime, seconds: float, seed: int) -> Iterator[Traffic]:
     """Publish 5,000 purchases a second for so long, and listen."""
     settings = runtime.settings
-    with listening(runtime) as listener:
+    with listening(runtime) as ear:
         began = round(time.time() * 1000) + LEAD_MS
         values: dict[str, Any] = {"broker": settings.kafka_broker}
         values |= {"topic": settings.topic_purchases}
         values |= {"rate": rate(bench), "seconds": seconds, "customers": bench.customers}
         with Program.of("open_loop", values | {"seed": seed, "began": began}) as publisher:
-            yield Traffic(began, listener, publisher)
+            yield Traffic(began, ear, (publisher, *runtime.system.workers))
 
 
 def rate(bench: Bench) -> int:
     """Purchases a second."""
     return RATE // 10 if bench.smoke else RATE
-
-
-def heard(listener: Program) -> list[Heard]:
-    """Read what a listener has noted; a line that is being written is left out."""
-    found = []
-    for line in _lines(listener):
-        if line != READY and line.endswith("\n"):
-            published, received, reason = line.split()
-            found.append(Heard(float(published), float(received), reason))
-    return found
-
-
-def _lines(listener: Program) -> Sequence[str]:
-    place: Path = listener.folder / "log"
-    return place.read_text().splitlines(keepends=True)

@@ -5,6 +5,7 @@ the due lapses happen, a share of stored customers goes to the trainer, and a ne
 at once: everybody is judged again before the next chunk.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +43,15 @@ class Taken(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Observer:
+class Finder(ABC):
+    """Whoever has something to tell in the end."""
+
+    @abstractmethod
+    def findings(self, replay: "Replay") -> Findings:
+        """Everything was replayed: what was seen."""
+
+
+class Observer(Finder):
     """Looks on while a history is replayed; the methods are called in the order given here.
 
     ``places``: whether it looks at the segments customers are in, or at centres only.
@@ -64,10 +73,6 @@ class Observer:
 
     def month(self, replay: "Replay") -> None:
         """A calendar month has ended in event time."""
-
-    def findings(self, replay: "Replay") -> Findings:
-        """Everything was replayed: what was seen."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)

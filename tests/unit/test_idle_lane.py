@@ -1,0 +1,56 @@
+"""A lane's work beside the records: new models, lapses, samples."""
+
+import pytest
+
+from stream_app.core.model import Models
+from stream_app.pace import DAY_MS, LaneSettings
+from tests.builders import (
+    a_chunk,
+    a_record,
+    a_snapshot,
+    changes_in,
+    serving,
+)
+from tests.lane_world import World, at, eventually, running
+
+
+@pytest.mark.parametrize("rate", [5000, 50])
+async def test_a_new_model_reaches_every_customer_while_nothing_else_happens(rate: float) -> None:
+    world = World(models=Models(), settings=LaneSettings(0, 0, 0, rate), tick=1000)
+    async with running(world) as lane:
+        await lane.put(a_chunk(*[a_record(i, f"c{i}") for i in range(300)]), None)
+        await eventually(lambda: at(lane) == 300)
+        world.models.add(serving().current)
+        await eventually(lambda: len(world.published) == 300)
+        world.models.add(serving(a_snapshot(2, names=("A", "B", "C"))).current)
+        await eventually(lambda: all(s.model == 2 for s in lane.session.cache.values()))
+
+    assert len({m.key for m in world.published}) == 300
+
+
+async def test_silent_customers_lapse_while_the_lane_is_idle() -> None:
+    world = World()
+    async with running(world) as lane:
+        await lane.put(a_chunk(a_record(0), a_record(1, "bob", at=1000)), None)
+        await eventually(lambda: len(world.published) == 4)
+
+    told = [(m.customer_id, m.current.name) for m in changes_in(world.published)]
+    assert told == [("ann", "Active"), ("bob", "Active"), ("ann", "Quiet"), ("ann", "Gone")]
+
+
+async def test_the_population_is_sampled_by_time_and_by_events() -> None:
+    for settings in (LaneSettings(0, 0, 20, 1e6), LaneSettings(2.0, 0, 0, 1e6)):
+        world = World(settings=settings)
+        async with running(world) as lane:
+            await lane.put(a_chunk(a_record(0), a_record(1, "bob")), None)
+            await eventually(lambda w=world: w.samples)  # type: ignore[misc]
+
+        assert world.samples[0].population == 2
+
+
+def test_samples_are_a_share_of_the_events_or_a_number_a_day_whichever_is_more() -> None:
+    rates = LaneSettings(sample_share=0.1, sample_daily=50, sample_floor=0, rescore_per_second=0)
+
+    assert rates.samples(1000, DAY_MS, 2 * DAY_MS) == 100
+    assert rates.samples(10, DAY_MS, 3 * DAY_MS) == 100
+    assert rates.samples(10, 0, 9000 * DAY_MS) == 1
