@@ -54,7 +54,8 @@ class PositionSource(Protocol):
 class ChunkApp(faust.App):
     """A Faust app that reads chunks; these are set before it starts.
 
-    ``fetch_wait_ms``: how long a broker may hold a fetch for records to come. ``failed``: called when this process can't be in its group any more.
+    ``fetch_wait_ms``: how long a broker may hold a fetch for records to come. ``failed``: called
+    when this process can't be in its group any more.
     """
 
     source: PositionSource

@@ -12,7 +12,7 @@ from stream_app.adapters.kafka_publisher import KafkaPublisher
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.config import Settings, environment
 from stream_app.contracts import SegmentChanged
-from stream_app.core.messages import change_message
+from stream_app.core.messages import Outgoing
 from stream_app.schema_examples import examples
 from tests.builders import START
 from tests.harness import small_settings
@@ -47,7 +47,8 @@ async def test_the_latest_changes_are_shown_oldest_first(
     changes = [a_change(number) for number in range(500)]
     await ensure_topics(settings)
     publisher = KafkaPublisher(settings)
-    await publisher.publish([change_message(settings.topic_changes, c) for c in changes])
+    keyed = [(c.customer_id.encode(), c.model_dump_json().encode()) for c in changes]
+    await publisher.publish([Outgoing(settings.topic_changes, *each) for each in keyed])
     await publisher.close()
 
     assert await asyncio.to_thread(latest, settings, 600) == changes

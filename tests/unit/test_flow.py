@@ -1,3 +1,7 @@
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
 from faust.types import TP
 
 from stream_app.adapters.kafka_transport import ChunkConsumer
@@ -8,10 +12,17 @@ from stream_app.trainer import GroupPositions
 PLACES = {TP("purchases", p) for p in range(4)}
 
 
-async def test_no_partition_waits_for_its_turn_when_the_buffer_has_room_again() -> None:
+@pytest.fixture
+async def consumer() -> AsyncIterator[ChunkConsumer]:
     app = faust_app(load(kafka_broker="127.0.0.1:1"), "flow", GroupPositions())
-    consumer = app._new_consumer()
-    assert isinstance(consumer, ChunkConsumer)
+    consumer = cast("ChunkConsumer", app._new_consumer())
+    yield consumer
+    consumer._thread.thread_loop.close()
+
+
+async def test_no_partition_waits_for_its_turn_when_the_buffer_has_room_again(
+    consumer: ChunkConsumer,
+) -> None:
     consumer._set_active_tps(set(PLACES))
 
     for place in PLACES:
