@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
-from aiokafka.errors import InvalidSessionTimeoutError
+from aiokafka.errors import CorruptRecordException, InvalidSessionTimeoutError
 
 from stream_app.adapters.http import serve
+from stream_app.adapters.kafka_app import ChunkApp, PositionSource
 from stream_app.adapters.kafka_group import REFUSALS
 from stream_app.adapters.kafka_topics import ensure_topics
-from stream_app.adapters.kafka_transport import SCHEME, ChunkApp, PositionSource
+from stream_app.adapters.kafka_transport import SCHEME
 from stream_app.adapters.log_ends import LogEnds
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore
@@ -30,6 +31,7 @@ from stream_app.core.turn import Rules
 from stream_app.health import Health, Standing
 from stream_app.pipeline import Pipeline
 from stream_app.ports import (
+    DamagedLogError,
     GapError,
     PartitionStore,
     StoreLostError,
@@ -45,7 +47,7 @@ EXIT_STALLED = 74
 EXIT_SWITCHED = 75
 EXIT_CONFIG = 78
 SENTENCES = (
-    *(ConfigError, FloodError, GapError, StallError),
+    *(ConfigError, DamagedLogError, FloodError, GapError, StallError),
     *(StoreLostError, SwitchedError, TimeoutError),
 )
 
@@ -167,12 +169,18 @@ def faust_app(settings: Settings, group: str, source: PositionSource) -> ChunkAp
 
 
 def _refusal(error: Exception, settings: Settings, group: str) -> Exception:
-    """Say what to do where Kafka will never let this process into its group."""
+    """Say what to do where Kafka will never let this process read on."""
     if isinstance(error, InvalidSessionTimeoutError):
         return ConfigError(
             f"SEGMENTER_SESSION_TIMEOUT is {settings.session_timeout:g}, and the broker does not "
             "allow it: its limits are group.min.session.timeout.ms (6 seconds unless changed) and "
             "group.max.session.timeout.ms"
+        )
+    if isinstance(error, CorruptRecordException):
+        return DamagedLogError(
+            f"Kafka holds a damaged batch ({error}), and nothing after it can be read. Put the "
+            "partition's log back from a replica; or remove the batch and all before it with "
+            "kafka-delete-records.sh, then go on after it with `segmenter skip-gap`"
         )
     if isinstance(error, REFUSALS):
         return ConfigError(f"Kafka does not let this process into the group {group}: {error!r}")

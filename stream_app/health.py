@@ -15,7 +15,7 @@ from typing import NoReturn, Protocol
 from faust.types import TP
 
 from stream_app.adapters.http import FINE
-from stream_app.adapters.kafka_transport import ChunkApp
+from stream_app.adapters.kafka_app import ChunkApp
 from stream_app.adapters.log_ends import LogEnds
 from stream_app.adapters.patient_store import PatientStore
 from stream_app.watchdog import Place, StallError, Watchdog

@@ -93,6 +93,10 @@ class GapError(Exception):
     """Kafka has deleted records before they were read."""
 
 
+class DamagedLogError(Exception):
+    """Kafka holds bytes that are not what was written."""
+
+
 class SwitchedError(Exception):
     """Another generation of customers serves since a rebuild: start again on that one."""
 

@@ -8,8 +8,9 @@ from faust.types import TP, StreamT
 
 from stream_app import crash
 from stream_app.adapters.clock import wall_ms
+from stream_app.adapters.kafka_app import ChunkApp
 from stream_app.adapters.kafka_publisher import KafkaPublisher
-from stream_app.adapters.kafka_transport import ChunkApp, ChunkConsumer, ChunkThread
+from stream_app.adapters.kafka_transport import ChunkConsumer, ChunkThread
 from stream_app.adapters.letter_marks import letter_marks, refuse_halted
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore

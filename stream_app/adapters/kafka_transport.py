@@ -6,21 +6,21 @@ read; every chunk says which offsets it covers, ``[base, next)``, so that a gap 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
-from faust.exceptions import ConsumerNotStarted
+from aiokafka.errors import CorruptRecordException, IllegalStateError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
+from stream_app.adapters.kafka_app import ChunkApp, PositionSource
 from stream_app.adapters.kafka_group import heed_errors
 from stream_app.adapters.kafka_starts import overrun, position_of, starts
 from stream_app.pipeline import Chunk
@@ -30,48 +30,6 @@ SCHEME = "segkafka"
 BUFFER_WAIT_S = 0.05
 REJOIN_WAIT_S = 1.0
 CREATE_TIME = 0
-
-
-class PositionSource(Protocol):
-    """Who knows where to read and what is durable."""
-
-    async def positions(self, assigned: set[TP], generation: int) -> Mapping[TP, int | None]:
-        """Own the partitions from now on; next offset each, None where nothing is stored."""
-
-    async def start(self, tp: TP, committed: int | None, earliest: int) -> int:
-        """Decide where to begin a partition of which nothing is stored."""
-
-    def overrun(self, tp: TP, stored: int, earliest: int) -> None:
-        """Kafka begins at ``earliest``, beyond ``stored``, which was to be read next."""
-
-    def durable(self, tp: TP) -> int | None:
-        """Next offset that needs no re-reading; it is committed for display."""
-
-    def release(self, revoked: set[TP]) -> None:
-        """Stop working on partitions that are no longer ours; must not wait."""
-
-
-class ChunkApp(faust.App):
-    """A Faust app that reads chunks; these are set before it starts.
-
-    ``fetch_wait_ms``: how long a broker may hold a fetch for records to come. ``failed``: called
-    when this process can't be in its group any more.
-    """
-
-    source: PositionSource
-    chunk_records: int
-    fetch_wait_ms: int
-    failed: Callable[[KafkaError], None]
-
-    def assigned(self) -> set[TP]:
-        """Partitions that the group gave to this process; can be asked from any thread."""
-        with suppress(ConsumerNotStarted, AttributeError):
-            return set(cast("ChunkConsumer", self._consumer).assignment())
-        return set()
-
-    def joined(self) -> bool:
-        """Whether this process is a member of its group, and every partition is settled."""
-        return self.rebalancing_count > 0 and not self.rebalancing
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -109,12 +67,18 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109
         max_records: int | None = None,
     ) -> RecordMap:
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        app = cast("ChunkApp", self.app)
+        try:
+            records = await super()._fetch_records(
+                consumer, active_partitions, timeout, max_records
+            )
+        except CorruptRecordException as error:
+            app.failed(error)
+            raise
         # Until it flows, a partition's position is not yet the one that the source has chosen.
         known = active_partitions & set(self._delivered) if self.consumer.flow_active else set[TP]()
         covered = [self._covered(consumer, tp, records.get(tp, [])) for tp in {*records, *known}]
         found = {TP(chunk.topic, chunk.partition): chunk for chunk in covered if chunk}
-        app = cast("ChunkApp", self.app)
         if gone := await overrun(consumer, found):
             app.source.overrun(*gone)
         return {tp: list(chunk.pieces(app.chunk_records)) for tp, chunk in found.items()}
