@@ -93,11 +93,12 @@ class Judge:
         spot = model.locate(vector)
         own = model.index(state.segment)
         placement = model.place(spot, own)
-        reason = _reason(state, at, cause, self.models)
-        state.model = model.version
         if placement.segment == own:
+            state.model = model.version
             state.due = due(model.next_change(spot, own), state.last, at)
             return Verdict(None, placement.held)
+        reason = _reason(state, vector, cause, self.models)
+        state.model = model.version
         scored = _Scored(model, vector, spot, placement, former, record)
         return Verdict(self._move(customer_id, state, at, reason, scored), held=False)
 
@@ -166,7 +167,7 @@ def _published(record: Record) -> datetime | None:
         return None
 
 
-def _reason(state: CustomerState, at: int, cause: Reason, models: Models) -> Reason:
+def _reason(state: CustomerState, vector: Sequence[float], cause: Reason, models: Models) -> Reason:
     """Tell a customer who moved from a boundary that moved, by asking the previous model."""
     if not state.segment:
         return Reason.INITIAL
@@ -175,9 +176,8 @@ def _reason(state: CustomerState, at: int, cause: Reason, models: Models) -> Rea
     previous = models.get(state.model)
     if cause is Reason.MODEL or previous is None:
         return Reason.MODEL
-    spot = previous.locate(previous.features.vector(state, at))
     own = previous.index(state.segment)
-    return cause if previous.place(spot, own).segment != own else Reason.MODEL
+    return cause if previous.place(previous.locate(vector), own).segment != own else Reason.MODEL
 
 
 def _drivers(scored: _Scored, old_id: int) -> tuple[contracts.Driver, ...]:

@@ -106,7 +106,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='Examples, each in ARGS="...":\n'
         "  --only throughput --repetitions 5    the rates alone, five times each\n"
-        "  --events 1000000 --full              the full sizes; takes much longer\n"
+        "  --events 1000000 --customers 100000 --full    the full sizes; takes much longer\n"
         "  --broker kafka --out docs            on Apache Kafka (Java 17, Maven); adds its rows\n"
         "KAFKA_BROKER and REDIS_URL are used where they are set; the store must be empty.",
     )
@@ -118,7 +118,7 @@ def _options() -> argparse.Namespace:
         "--events", type=int, default=200_000, help="timed events of our worker (%(default)s)"
     )
     parser.add_argument(
-        "--customers", type=int, default=100_000, help="of the invented shop (%(default)s)"
+        "--customers", type=int, default=20_000, help="of the invented shop (%(default)s)"
     )
     parser.add_argument("--repetitions", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the events (%(default)s)")

@@ -53,7 +53,7 @@ class Bench:
 
     base: Settings
     events: int = 200_000
-    customers: int = 100_000
+    customers: int = 20_000
     repetitions: int = 3
     seed: int = 1
     full: bool = False

@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--python", default=".venv-peers/bin/python", help="where they are installed (%(default)s)")
     add("--events", type=int, default=200_000, help="timed events of our worker (%(default)s)")
-    add("--customers", type=int, default=100_000, help="(%(default)s)")
+    add("--customers", type=int, default=20_000, help="(%(default)s)")
     add("--repetitions", type=int, default=3, help="(%(default)s)")
     add("--seed", type=int, default=1, help="(%(default)s)")
     add("--broker", choices=(EMBEDDED, KAFKA), default=EMBEDDED)

@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--events", type=int, default=200_000, help="(%(default)s)")
-    add("--customers", type=int, default=100_000, help="(%(default)s)")
+    add("--customers", type=int, default=20_000, help="(%(default)s)")
     add("--seed", type=int, default=1, help="(%(default)s)")
     add("--broker", choices=(EMBEDDED, KAFKA), default=EMBEDDED)
     add("--raw", type=Path, help="keep the stacks in this file, in py-spy's raw format")

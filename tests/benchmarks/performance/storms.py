@@ -5,7 +5,7 @@ put into the store while no worker runs.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream_app.config import ClockMode
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
@@ -13,22 +13,24 @@ from tests.benchmarks.performance.population import Maker, Walked, put, rename, 
 from tests.benchmarks.performance.resources import restart
 from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
-from tests.benchmarks.performance.traffic import LEAD_MS, LOOK_S, Heard, Traffic, history, traffic
+from tests.benchmarks.performance.traffic import LOOK_S, Heard, Traffic, history, lead_ms, traffic
 from tests.benchmarks.quality.results import Bar
 
 TWICE, FIVE_MINUTES = Bar("<=", 2), Bar("<=", 300)
 MILLION = 1_000_000
 RESCORE_S = 600.0
+BUYING = 100_000  # so many that some still buy for the first time when all is warm
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes, and seconds: of each part, and for the start of a worker."""
+    """Sizes, and seconds: of each part, of a walk over everybody, for the start of a worker."""
 
     lapsing: int
     others: int
     warm: float
     normal: float
+    walk: float
     storm: float = 5.0
     start: float = 15.0
 
@@ -37,17 +39,24 @@ class Plan:
         """When silence moves the cohort."""
         return self.warm + self.normal + 1
 
+    @property
+    def seconds(self) -> float:
+        """How long there is to be traffic."""
+        return self.lapse_at + 2 * self.walk + 30
+
 
 def plan_of(bench: Bench, per_second: float) -> Plan:
     """Plan the run: a worker that starts first looks at everybody, which the warm-up covers."""
     if bench.smoke:
-        return Plan(500, 1_500, 3.0, 3.0, 2.0, 5.0)
+        return Plan(500, 1_500, 3.0, 3.0, 5.0, 2.0, 5.0)
     lapsing, everybody = 50_000, MILLION if bench.full else 100_000
-    return Plan(lapsing, everybody - lapsing, 1.2 * everybody / per_second + 10, 20.0)
+    walk = everybody / per_second
+    return Plan(lapsing, everybody - lapsing, 1.2 * walk + 10, 20.0, walk)
 
 
 def measure(bench: Bench) -> Findings:
     """Traffic throughout: normal, then 50,000 lapses, then a new model."""
+    bench = replace(bench, customers=bench.customers if bench.smoke else BUYING)
     with serving(bench, history(bench, bench.events // 10), clock=ClockMode.WALL) as ours:
         ours.system.stop()
         settings = ours.settings
@@ -56,11 +65,10 @@ def measure(bench: Bench) -> Findings:
         maker, now = Maker(settings, snapshot_of(settings)), round(time.time() * 1000)
         put(settings, maker.crowd(names, now, bench.seed))
         began = time.time() + plan.start
-        instant = round(1000 * (began + plan.lapse_at)) + LEAD_MS
+        instant = round(1000 * (began + plan.lapse_at) + lead_ms(bench, plan.seconds))
         put(settings, maker.cohort([f"silent-{n}" for n in range(plan.lapsing)], instant))
         restart(ours)
-        seconds = 3 * plan.lapse_at + 120
-        with traffic(bench, ours, seconds, bench.seed + 1) as run:
+        with traffic(bench, ours, plan.seconds, bench.seed + 1) as run:
             return _storms(bench, ours, plan, run, instant)
 
 

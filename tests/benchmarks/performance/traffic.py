@@ -121,12 +121,17 @@ def traffic(bench: Bench, runtime: Runtime, seconds: float, seed: int) -> Iterat
     """Publish 5,000 purchases a second for so long, and listen."""
     settings = runtime.settings
     with listening(runtime) as ear:
-        began = round(time.time() * 1000 + LEAD_MS + rate(bench) * seconds * MAKING_MS)
+        began = round(time.time() * 1000 + lead_ms(bench, seconds))
         values: dict[str, Any] = {"broker": settings.kafka_broker}
         values |= {"topic": settings.topic_purchases}
         values |= {"rate": rate(bench), "seconds": seconds, "customers": bench.customers}
         with Program.of("open_loop", values | {"seed": seed, "began": began}) as publisher:
             yield Traffic(began, ear, (publisher, *runtime.system.workers))
+
+
+def lead_ms(bench: Bench, seconds: float) -> float:
+    """How long the publisher prepares for so many seconds of traffic."""
+    return LEAD_MS + rate(bench) * seconds * MAKING_MS
 
 
 def rate(bench: Bench) -> int:
