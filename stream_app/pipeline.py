@@ -85,14 +85,24 @@ class Pipeline:
         """
         events = self._decode(chunk, wall)
         while True:
-            states = await self._states(session, _customers(events))
-            turn = self._turn(session, chunk.topic, states, wall)
-            failed = _fold(turn, chunk.records, events)
-            if failed is None:
+            turn = await self._begin(session, chunk, events, wall)
+            try:
+                turn.take(chunk.records, events)
+            except Exception:  # noqa: BLE001 - whatever it is, one of the records caused it
+                session.cache.clear()
+                anew = await self._begin(session, chunk, events, wall)
+                index, error = _culprit(anew, chunk.records, events)
+                detail = f"{type(error).__name__}: {error}"
+                events[index] = Rejected(RejectReason.HANDLER_ERROR, detail)
+                session.cache.clear()
+            else:
                 return await self._write(session, turn, chunk.topic, chunk.base, chunk.next)
-            index, error = failed
-            events[index] = Rejected(RejectReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
-            session.cache.clear()
+
+    async def _begin(
+        self, session: Session, chunk: Chunk, events: Sequence[Event], wall: int
+    ) -> Turn:
+        states = await self._states(session, _customers(events))
+        return self._turn(session, chunk.topic, states, wall)
 
     async def lapse(self, session: Session, wall: int, most: int = 256) -> Outcome | None:
         """Judge up to ``most`` customers whose silence is due; None if there are none."""
@@ -121,13 +131,14 @@ class Pipeline:
         states = await self._states(session, customers)
         features = self.rules.features
         now = session.clock if self.rules.event_clock else wall
-        drawn = tuple(
-            SampledCustomer(customer_id=customer, vector=features.vector(state, now))
-            for customer in customers
-            if (state := states[customer]) is not None and state.orders
-        )
-        if not drawn:
+        known = [(c, s) for c in customers if (s := states[c]) is not None and s.orders]
+        if not known:
             return None
+        vectors = features.natural([features.row(s) for _, s in known], [now] * len(known))
+        drawn = tuple(
+            SampledCustomer(customer_id=customer, vector=tuple(vector))
+            for (customer, _), vector in zip(known, vectors.tolist(), strict=True)
+        )
         return PopulationSample(
             feature_set=features.version,
             partition=session.partition,
@@ -141,7 +152,7 @@ class Pipeline:
         session: Session,
         customers: Sequence[str],
         wall: int,
-        step: Callable[[Turn, str], None],
+        step: Callable[[Turn, Sequence[str]], None],
     ) -> Outcome | None:
         """Apply a step to each customer in a write that consumes no record."""
         if not customers:
@@ -149,8 +160,7 @@ class Pipeline:
             return None
         states = await self._states(session, customers)
         turn = self._turn(session, self._purchases, states, wall)
-        for customer in dict.fromkeys(customers):
-            step(turn, customer)
+        step(turn, list(states))
         position = session.positions.get(self._purchases, 0)
         return await self._write(session, turn, self._purchases, position, position)
 
@@ -219,15 +229,15 @@ def _customers(events: Iterable[Event]) -> list[str]:
     return [event.customer_id for event in events if not isinstance(event, Rejected)]
 
 
-def _fold(
+def _culprit(
     turn: Turn, records: Sequence[Record], events: Sequence[Event]
-) -> tuple[int, Exception] | None:
-    """Apply the events in order; return the first that cannot be handled, and why."""
+) -> tuple[int, Exception]:
+    """Apply the events one by one; return the first that cannot be handled, and why."""
     for index, (record, event) in enumerate(zip(records, events, strict=True)):
         try:
-            turn.take(record, event)
+            turn.take([record], [event])
         except Exception as error:
             if isinstance(event, Rejected):
                 raise
             return index, error
-    return None
+    raise RuntimeError("records that cannot be handled together can be one by one: a defect")

@@ -13,7 +13,8 @@ from stream_app.config import ConfigError, Settings
 from stream_app.contracts import ModelSnapshot, SegmentChanged
 from stream_app.core.features import FeatureSet
 from stream_app.core.messages import Outgoing, change_headers
-from stream_app.core.model import Models, SegmentModel, SnapshotError, read_snapshot
+from stream_app.core.model import Models, SegmentModel
+from stream_app.core.snapshots import SnapshotError, read_snapshot
 
 logger = logging.getLogger(__name__)
 NOTICE_KEY = b"notice"

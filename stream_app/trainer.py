@@ -31,7 +31,7 @@ from stream_app.contracts import ModelNotice, ModelSnapshot, PopulationSample
 from stream_app.core.drift import Limits
 from stream_app.core.events import to_datetime
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import SnapshotError
+from stream_app.core.snapshots import SnapshotError
 from stream_app.core.training import Trainer, TrainingConfig
 from stream_app.names import read_names
 from stream_app.pipeline import Chunk

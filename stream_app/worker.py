@@ -29,7 +29,8 @@ from stream_app.contracts import PopulationSample
 from stream_app.core.features import FeatureSet
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import Models, SegmentModel, SnapshotError
+from stream_app.core.model import Models, SegmentModel
+from stream_app.core.snapshots import SnapshotError
 from stream_app.lane import Lane, LaneServices
 from stream_app.lanes import Lanes
 from stream_app.pace import LaneSettings

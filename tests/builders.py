@@ -1,22 +1,27 @@
 """Readable test data with defaults."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from stream_app.contracts import (
     ModelSnapshot,
+    Reason,
     Scaling,
     Segment,
     SegmentChanged,
     Training,
 )
-from stream_app.core.events import Limits, to_ms
-from stream_app.core.features import FeatureSet
-from stream_app.core.folds import CustomerState, Order, fold_order
+from stream_app.core.events import Limits, Record, to_ms
+from stream_app.core.features import FeatureSet, Row
+from stream_app.core.folds import CustomerState, Order, fold_order, remember
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import Models, SegmentModel
+from stream_app.core.model import Models, SegmentModel, Spots
+from stream_app.core.transitions import Case, Judge
 from stream_app.core.turn import Rules
 from stream_app.pipeline import Chunk, Pipeline, Session
 from stream_app.ports import PartitionStore
@@ -146,6 +151,7 @@ def a_state(*orders: Order, features: FeatureSet = FEATURES) -> CustomerState:
     """The state after some orders; without any, after one on day 0."""
     state = CustomerState()
     for order in orders or (an_order(),):
+        remember(state, order.event_id)
         fold_order(state, order, features.half_life_ms)
     return state
 
@@ -158,6 +164,56 @@ def serving(
     for snapshot in snapshots or (a_snapshot(),):
         models.add(SegmentModel(snapshot, features, margin))
     return models
+
+
+def judged(
+    judge: Judge,
+    state: CustomerState,
+    at: int,
+    cause: Reason = Reason.PURCHASE,
+    customer: str = "ann",
+    former: tuple[Row, int] | None = None,
+    record: Record | None = None,
+) -> SegmentChanged | None:
+    """Judge one customer at ``at`` (ms) and return their move."""
+    case = Case(customer, state, at, cause, record, former)
+    judge.judge([case])
+    return case.moves[0] if case.moves else None
+
+
+def lapsed(
+    judge: Judge, state: CustomerState, until: int, customer: str = "ann"
+) -> list[SegmentChanged]:
+    """Let silence move one customer until then (ms) and return the moves."""
+    case = Case(customer, state, until, Reason.MODEL)
+    judge.catch_up([case])
+    return case.moves
+
+
+class Place(NamedTuple):
+    """One customer's row of `Placements`."""
+
+    segment: int
+    margin: float
+    held: bool
+
+
+def a_place(model: SegmentModel, spots: Spots, own: int | None) -> Place:
+    """Place one customer, who is in the segment of index ``own``."""
+    placed = model.place(spots, np.array([-1 if own is None else own]))
+    return Place(int(placed.segment[0]), float(placed.margin[0]), bool(placed.held[0]))
+
+
+def a_change(model: SegmentModel, spots: Spots, own: int) -> tuple[float, int] | None:
+    """Recency in days and segment at which silence moves one customer."""
+    change = model.next_change(spots, np.array([own]))
+    silence = float(change.silence[0])
+    return (silence, int(change.winner[0])) if np.isfinite(silence) else None
+
+
+def located(model: SegmentModel, vector: Sequence[float]) -> Spots:
+    """Find one customer, in natural units, among the centres."""
+    return model.locate(np.array([vector]))
 
 
 def a_pipeline(

@@ -15,7 +15,8 @@ from stream_app.adapters.redis_store import RedisStore
 from stream_app.contracts import ModelSnapshot, NextChange
 from stream_app.core.features import FeatureSet
 from stream_app.core.folds import CustomerState
-from stream_app.core.model import SegmentModel, SnapshotError
+from stream_app.core.model import SegmentModel
+from stream_app.core.snapshots import SnapshotError
 from stream_app.core.transitions import next_change
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Queries:
         following = None
         if model and vector and model.feature_set == self._features.version:
             compiled = SegmentModel(model, self._features, self._margin)
-            following = next_change(state, compiled, compiled.locate(vector))
+            following = next_change(state, compiled, vector)
         named = dict(zip(self._features.names, vector, strict=False))
         return Card(customer_id, partition, state, named, model, following)
 

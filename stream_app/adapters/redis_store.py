@@ -32,7 +32,7 @@ from stream_app.adapters.redis_forms import customer_args, group, numbers, texts
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.folds import STATE_VERSION, CustomerState
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import read_snapshot
+from stream_app.core.snapshots import read_snapshot
 from stream_app.ports import (
     Applied,
     ApplyStatus,

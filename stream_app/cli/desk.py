@@ -18,7 +18,7 @@ from stream_app.config import ClockMode, ConfigError, Settings, load
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.features import FeatureSet
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import SnapshotError
+from stream_app.core.snapshots import SnapshotError
 from stream_app.names import read_names
 from stream_app.ports import StoreUnavailableError
 

@@ -4,7 +4,7 @@ A bad record is a value (`Rejected`), never an exception: it goes to the dead le
 reason its sender can act on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, TypeVar
@@ -13,11 +13,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stream_app.contracts import Id, Profile, Purchase, RejectReason
 from stream_app.core.folds import MICROS, Order, ProfileState
+from stream_app.core.reading import Reader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 _id: TypeAdapter[str] = TypeAdapter(Id)
+_read_purchase = Reader(Purchase).read
 
 Contract = TypeVar("Contract", bound=BaseModel)
 
@@ -86,7 +88,7 @@ def to_datetime(ms: int) -> datetime:
 
 def decode_purchase(record: Record, limits: Limits, wall: int) -> Order | Rejected:
     """Decode a record of the purchases topic; ``wall`` is the present in ms."""
-    purchase = _parse(Purchase, record, limits)
+    purchase = _parse(_read_purchase, record, limits)
     if isinstance(purchase, Rejected):
         return purchase
     at = to_ms(purchase.occurred_at)
@@ -130,7 +132,7 @@ def decode_profile(record: Record, limits: Limits, wall: int) -> ProfileUpdate |
     """Decode a record of the profiles topic; a null value is an erasure."""
     if record.value is None:
         return _erasure(record)
-    profile = _parse(Profile, record, limits)
+    profile = _parse(Profile.model_validate_json, record, limits)
     if isinstance(profile, Rejected):
         return profile
     updated = to_ms(profile.updated_at)
@@ -166,7 +168,9 @@ def _erasure(record: Record) -> Erasure | Rejected:
         )
 
 
-def _parse(contract: type[Contract], record: Record, limits: Limits) -> Contract | Rejected:
+def _parse(
+    reader: Callable[[bytes], Contract], record: Record, limits: Limits
+) -> Contract | Rejected:
     value = record.value
     if not value:
         return Rejected(RejectReason.EMPTY, "the record has no value")
@@ -177,7 +181,7 @@ def _parse(contract: type[Contract], record: Record, limits: Limits) -> Contract
             "(SEGMENTER_MAX_EVENT_BYTES)",
         )
     try:
-        return contract.model_validate_json(value)
+        return reader(value)
     except ValidationError as error:
         return _explain(error)
 

@@ -1,40 +1,71 @@
-"""The vector the model sees: unit, transform and weight of each coordinate, in one place."""
+"""The vector the model sees: unit, transform and weight of each coordinate, in one place.
+
+Customers are scored many at a time: what the features are computed from is read out of each state
+(`FeatureSet.row`), and the features of n customers are computed together, column by column.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from math import log, log1p
+from math import log
 from re import search
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.folds import DAY_MS, MICROS, SKETCH_BITS, CustomerState
 
-BREADTHS = [
-    SKETCH_BITS * log(SKETCH_BITS / max(1, SKETCH_BITS - n)) for n in range(SKETCH_BITS + 1)
-]
+Array = NDArray[np.float64]
+Row = tuple[float, ...]
+
+BREADTHS = np.array(
+    [SKETCH_BITS * log(SKETCH_BITS / max(1, SKETCH_BITS - n)) for n in range(SKETCH_BITS + 1)]
+)
+ONE_GAP_DAYS = 180.0
 
 
-def recency_days(state: CustomerState, now: int) -> float:
-    """Days of silence at ``now``, never negative."""
-    return max(0, now - state.last) / DAY_MS
+class Columns(NamedTuple):
+    """What the features of n customers are computed from: arrays of shape (n,), as in the state.
+
+    ``sketched``: how many bits of the sketch of categories are set.
+    """
+
+    last: Array
+    first: Array
+    orders: Array
+    spend: Array
+    discount: Array
+    refunded: Array
+    decayed_orders: Array
+    decayed_spend: Array
+    sketched: Array
 
 
-def mean_gap_days(state: CustomerState) -> float:
+def recency_days(last: Array, at: Array) -> Array:
+    """Days of silence at ``at``, never negative."""
+    return np.maximum(0.0, at - last) / DAY_MS
+
+
+def tenure_days(c: Columns, _: Array) -> Array:
+    """Days from the first to the last purchase."""
+    return (c.last - c.first) / DAY_MS
+
+
+def mean_gap_days(c: Columns, at: Array) -> Array:
     """Mean days between purchases; 180 where there was only one."""
-    return (state.last - state.first) / DAY_MS / (state.orders - 1) if state.orders > 1 else 180.0
+    gaps = tenure_days(c, at) / np.maximum(1.0, c.orders - 1)
+    return np.where(c.orders > 1, gaps, ONE_GAP_DAYS)
 
 
-def category_breadth(state: CustomerState) -> float:
+def category_breadth(c: Columns, _: Array) -> Array:
     """Distinct categories ever bought, by linear counting (Whang et al. 1990), 64 bits."""
-    return BREADTHS[state.sketch.bit_count()]
+    return BREADTHS[c.sketched.astype(np.intp)]
 
 
-def _share(part: int, whole: int) -> float:
-    return min(1.0, part / whole) if whole else 0.0
+def _share(part: Array, whole: Array) -> Array:
+    return np.minimum(1.0, part / np.where(whole > 0, whole, np.inf))
 
 
 def _age(state: CustomerState) -> float:
@@ -67,6 +98,7 @@ def _affinity(state: CustomerState) -> float:
 class Feature:
     """One coordinate: its unit for people, its transform and weight for the distance.
 
+    Either ``compute`` makes it of `Columns` at given times (ms), or ``read`` takes it from a state.
     ``log`` is log(1 + x / knee): nearly linear below the knee, so that differences much smaller
     than it do not count. A week of knee keeps the days between two visits from being a lapse.
     """
@@ -75,38 +107,51 @@ class Feature:
     unit: str
     transform: Literal["log", "linear"]
     weight: float
-    compute: Callable[[CustomerState, int], float]
+    compute: Callable[[Columns, Array], Array] | None
     knee: float = 1.0
+    read: Callable[[CustomerState], float] | None = None
 
 
-RECENCY = Feature("recency_days", "days", "log", 1.0, recency_days, knee=7.0)
+RECENCY = Feature("recency_days", "days", "log", 1.0, lambda c, at: recency_days(c.last, at), 7.0)
 
 STANDARD = (
     RECENCY,
-    Feature("decayed_orders", "orders", "log", 1.0, lambda s, _: s.decayed_orders),
-    Feature("decayed_spend", "money", "log", 1.0, lambda s, _: s.decayed_spend),
-    Feature("average_basket", "money", "log", 0.7, lambda s, _: s.spend / MICROS / s.orders),
-    Feature("mean_gap_days", "days", "log", 0.5, lambda s, _: mean_gap_days(s)),
-    Feature("tenure_days", "days", "log", 0.5, lambda s, _: (s.last - s.first) / DAY_MS),
+    Feature("decayed_orders", "orders", "log", 1.0, lambda c, _: c.decayed_orders),
+    Feature("decayed_spend", "money", "log", 1.0, lambda c, _: c.decayed_spend),
+    Feature("average_basket", "money", "log", 0.7, lambda c, _: c.spend / MICROS / c.orders),
+    Feature("mean_gap_days", "days", "log", 0.5, mean_gap_days),
+    Feature("tenure_days", "days", "log", 0.5, tenure_days),
     Feature(
         "discount_share",
         "share",
         "linear",
         0.4,
-        lambda s, _: _share(s.discount, s.spend + s.discount),
+        lambda c, _: _share(c.discount, c.spend + c.discount),
     ),
-    Feature("refund_share", "share", "linear", 0.4, lambda s, _: _share(s.refunded, s.spend)),
-    Feature("category_breadth", "categories", "log", 0.3, lambda s, _: category_breadth(s)),
+    Feature("refund_share", "share", "linear", 0.4, lambda c, _: _share(c.refunded, c.spend)),
+    Feature("category_breadth", "categories", "log", 0.3, category_breadth),
 )
 
+
+def _declared(
+    name: str,
+    unit: str,
+    transform: Literal["log", "linear"],
+    weight: float,
+    read: Callable[[CustomerState], float],
+    knee: float = 1.0,
+) -> Feature:
+    return Feature(name, unit, transform, weight, None, knee, read)
+
+
 OPTIONAL = {
-    "age": (Feature("age", "years", "linear", 0.5, lambda s, _: _age(s)),),
+    "age": (_declared("age", "years", "linear", 0.5, _age),),
     "gender": (
-        Feature("gender_female", "yes", "linear", 0.25, lambda s, _: _has_gender(s, "female")),
-        Feature("gender_male", "yes", "linear", 0.25, lambda s, _: _has_gender(s, "male")),
+        _declared("gender_female", "yes", "linear", 0.25, lambda s: _has_gender(s, "female")),
+        _declared("gender_male", "yes", "linear", 0.25, lambda s: _has_gender(s, "male")),
     ),
-    "income": (Feature("income", "income", "log", 0.4, lambda s, _: _income(s), knee=10.0),),
-    "interests": (Feature("interest_affinity", "share", "linear", 0.4, lambda s, _: _affinity(s)),),
+    "income": (_declared("income", "income", "log", 0.4, _income, knee=10.0),),
+    "interests": (_declared("interest_affinity", "share", "linear", 0.4, _affinity),),
 }
 
 
@@ -152,31 +197,53 @@ class FeatureSet:
         """Half-life of the decayed sums in milliseconds."""
         return self.half_life_days * DAY_MS
 
-    @cached_property
-    def knees(self) -> tuple[float, ...]:
-        """Knees of the log transforms in vector order; 0 where the axis is linear."""
-        return tuple(f.knee if f.transform == "log" else 0.0 for f in self.features)
-
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names in vector order."""
         return tuple(feature.name for feature in self.features)
 
-    def vector(self, state: CustomerState, now: int) -> tuple[float, ...]:
-        """Features in natural units at ``now``; only the first, recency, depends on ``now``.
+    @cached_property
+    def _readers(self) -> tuple[Callable[[CustomerState], float], ...]:
+        return tuple(f.read for f in self.features if f.read)
 
-        The state must hold at least one purchase.
+    @cached_property
+    def _logs(self) -> tuple[NDArray[np.intp], Array]:
+        """Which features have a log transform, and their knees."""
+        logs = [(i, f.knee) for i, f in enumerate(self.features) if f.transform == "log"]
+        index, knees = zip(*logs, strict=True)
+        return np.array(index), np.array(knees)
+
+    def row(self, state: CustomerState) -> Row:
+        """Read what the features are computed from; the state must hold a purchase."""
+        known = (
+            *(state.last, state.first, state.orders, state.spend, state.discount, state.refunded),
+            *(state.decayed_orders, state.decayed_spend, state.sketch.bit_count()),
+        )
+        return known + tuple([read(state) for read in self._readers]) if self._readers else known
+
+    def natural(self, rows: Sequence[Row], at: Sequence[float]) -> Array:
+        """Compute the features of n customers in natural units at n times (ms), shape (n, d).
+
+        Only the first, recency, depends on the time.
         """
-        return tuple([feature.compute(state, now) for feature in self.features])
+        columns = np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
+        width, times = len(Columns._fields), np.array(at, dtype=np.float64)
+        known, declared = Columns(*columns[:width]), iter(columns[width:])
+        return np.column_stack(
+            [f.compute(known, times) if f.compute else next(declared) for f in self.features]
+        )
+
+    def vector(self, state: CustomerState, now: int) -> tuple[float, ...]:
+        """Compute the features of one customer in natural units at ``now`` (ms)."""
+        return tuple(self.natural([self.row(state)], [now])[0].tolist())
+
+    def transform_all(self, natural: Array) -> Array:
+        """Bring (n, d) natural units to the axes on which distances are measured, unscaled."""
+        transformed = np.array(natural, dtype=np.float64)
+        logs, knees = self._logs
+        transformed[:, logs] = np.log1p(transformed[:, logs] / knees)
+        return transformed
 
     def transform(self, vector: Sequence[float]) -> tuple[float, ...]:
-        """Natural units to the axis on which distances are measured, before scaling."""
-        knees = self.knees
-        return tuple([log1p(x / k) if k else x for x, k in zip(vector, knees, strict=True)])
-
-    def transform_all(self, natural: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Transform a matrix (n customers, d features) in natural units, shape (n, d)."""
-        columns = zip(self.features, natural.T, strict=True)
-        return np.column_stack(
-            [np.log1p(x / f.knee) if f.transform == "log" else x for f, x in columns]
-        )
+        """Transform the features of one customer."""
+        return tuple(self.transform_all(np.array([vector]))[0].tolist())

@@ -106,9 +106,13 @@ def is_duplicate(state: CustomerState, event_id: str) -> bool:
     return at >= 0
 
 
+def remember(state: CustomerState, event_id: str) -> None:
+    """Keep the id as the newest of the 16."""
+    state.ring = (state.ring + token(event_id))[-RING_EVENTS * TOKEN_CHARS :]
+
+
 def fold_order(state: CustomerState, order: Order, half_life_ms: float) -> None:
-    """Count one purchase or refund, in place; a copy made before keeps its categories."""
-    state.ring = (state.ring + token(order.event_id))[-RING_EVENTS * TOKEN_CHARS :]
+    """Count one purchase or refund, in place."""
     if order.refund:
         state.refunds += 1
         state.refunded += order.total

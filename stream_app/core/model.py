@@ -3,77 +3,28 @@
 A customer's coordinates are the transformed features, robustly scaled, clipped and weighted
 (``Scaling``). While a customer is silent only the first coordinate, recency, moves; so the instant
 at which another segment wins has a closed form (see ``SegmentModel.next_change``).
+
+Everything is computed for n customers together, and the same for each of them however many they
+are: only operations on single elements, and sums over d coordinates in fixed order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import dist, expm1, inf, sqrt
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from stream_app.contracts import ModelSnapshot, Scaling, Segment
 from stream_app.core.features import RECENCY, FeatureSet
 from stream_app.core.folds import DAY_MS
+from stream_app.core.snapshots import UnknownFeatureSetError, check
 
 NEVER_DAYS = 36_500.0
-SNAPSHOT_SCHEMA = 1
+NOWHERE = -1
+LINE = 1e-12
 
 Matrix = NDArray[np.float64]
-
-
-class SnapshotError(Exception):
-    """A snapshot cannot be used; the message names its version and what is wrong with it."""
-
-
-class UnknownFeatureSetError(SnapshotError):
-    """The snapshot was made for other features than this worker computes; it must not score."""
-
-
-def read_snapshot(value: bytes | str) -> ModelSnapshot:
-    """Read a stored snapshot and check that it can score.
-
-    Raises SnapshotError with one sentence: schema, field or shape that is wrong, and the version.
-    """
-    try:
-        found = msgspec.json.decode(value)
-    except msgspec.DecodeError as error:
-        raise SnapshotError(f"a model snapshot is not JSON: {error}") from None
-    facts = found if isinstance(found, dict) else {}
-    name, schema = f"model {facts.get('version', '?')}", facts.get("schema_version", 1)
-    if schema != SNAPSHOT_SCHEMA:
-        raise SnapshotError(f"{name} has schema {schema}; this program reads {SNAPSHOT_SCHEMA}")
-    try:
-        snapshot = ModelSnapshot.model_validate_json(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SnapshotError(f"{name} is malformed at {where}: {first['msg']}") from None
-    check(snapshot)
-    return snapshot
-
-
-def check(snapshot: ModelSnapshot) -> None:
-    """Raise SnapshotError unless every shape agrees and every number can be computed with."""
-    d, k, scaling = len(snapshot.features), len(snapshot.segments), snapshot.scaling
-    faults = (
-        (not k, "it has no segment"),
-        (len(snapshot.centres) != k, f"{len(snapshot.centres)} centres for {k} segments"),
-        (any(len(c) != d for c in snapshot.centres), f"a centre has not {d} coordinates"),
-        (
-            any(len(row) != d for row in (scaling.centre, scaling.scale, scaling.weight)),
-            f"the scaling has not {d} values",
-        ),
-        (min(scaling.scale, default=1.0) <= 0, "a scale is not positive"),
-        (scaling.clip <= 0, "the clip is not positive"),
-        (len({s.id for s in snapshot.segments}) != k, "two segments have the same id"),
-    )
-    for wrong, what in faults:
-        if wrong:
-            raise SnapshotError(f"model {snapshot.version} cannot be used: {what}")
+Indices = NDArray[np.intp]
 
 
 def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
@@ -83,29 +34,39 @@ def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
     return np.asarray(clipped * np.array(scaling.weight), dtype=np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a customer belongs.
+class Spots(NamedTuple):
+    """Customers among the centres: scaled ``points`` (n, d), ``distances`` to centres (n, k)."""
+
+    points: Matrix
+    distances: Matrix
+
+
+class Placements(NamedTuple):
+    """Where n customers belong; arrays of shape (n,).
 
     ``segment`` is an index into the snapshot's segments. ``margin``: 1 minus the distance to the
     new centre over the distance to the old one. ``held``: another centre is nearer, but not by
     the required margin.
     """
 
-    segment: int
-    margin: float
-    held: bool
+    segment: Indices
+    margin: Matrix
+    held: NDArray[np.bool_]
 
 
-class Spot(NamedTuple):
-    """A customer among the centres: scaled coordinates, and the distance to every centre."""
+class Changes(NamedTuple):
+    """What silence does to n customers; arrays of shape (n,).
 
-    point: list[float]
-    distances: list[float]
+    ``silence``: the recency in days at which another centre wins, infinite for never; ``winner``:
+    its index.
+    """
+
+    silence: Matrix
+    winner: Indices
 
 
 class SegmentModel:
-    """One snapshot, compiled for scoring single customers."""
+    """One snapshot, compiled for scoring."""
 
     def __init__(self, snapshot: ModelSnapshot, features: FeatureSet, margin: float) -> None:
         if (snapshot.feature_set, snapshot.features) != (features.version, features.names):
@@ -117,10 +78,7 @@ class SegmentModel:
         self.snapshot = snapshot
         self.features = features
         self._keep = 1 - margin
-        scaling = snapshot.scaling
-        self._clip = scaling.clip
-        self._scaling = tuple(zip(scaling.centre, scaling.scale, scaling.weight, strict=True))
-        self._centres = snapshot.centres
+        self._centres = np.array(snapshot.centres, dtype=np.float64)
         self._index = {segment.id: i for i, segment in enumerate(snapshot.segments)}
 
     @property
@@ -133,104 +91,104 @@ class SegmentModel:
         """The segments, in the order of the centres."""
         return self.snapshot.segments
 
-    def index(self, segment_id: int) -> int | None:
-        """Return the index of a segment id, None if the segment does not exist (any more)."""
-        return self._index.get(segment_id)
+    def index(self, segment_id: int) -> int:
+        """Return the index of a segment id, -1 if the segment does not exist (any more)."""
+        return self._index.get(segment_id, NOWHERE)
 
-    def locate(self, vector: Sequence[float]) -> Spot:
-        """Find one vector in natural units among the centres."""
-        return self.spot(self.coordinates(vector))
+    def indices(self, segment_ids: Sequence[int]) -> Indices:
+        """Return the indices of segment ids, shape (n,)."""
+        return np.array([self.index(segment_id) for segment_id in segment_ids], dtype=np.intp)
 
-    def coordinates(self, vector: Sequence[float]) -> list[float]:
-        """Place one vector in natural units on the scaled axes."""
-        clip, transformed = self._clip, self.features.transform(vector)
-        found = []
-        for x, (centre, scale, weight) in zip(transformed, self._scaling, strict=True):
-            y = (x - centre) / scale
-            if not -clip < y < clip:
-                y = clip if y > 0 else -clip
-            found.append(y * weight)
-        return found
+    def locate(self, vectors: Matrix) -> Spots:
+        """Find (n, d) vectors in natural units among the centres."""
+        return self.spots(self.points(vectors))
 
-    def spot(self, point: list[float]) -> Spot:
-        """Measure the Euclidean distance of a scaled point to every centre."""
-        return Spot(point, [dist(point, centre) for centre in self._centres])
+    def points(self, vectors: Matrix) -> Matrix:
+        """Place (n, d) vectors in natural units on the scaled axes."""
+        return coordinates(self.features.transform_all(vectors), self.snapshot.scaling)
 
-    def place(self, spot: Spot, current: int | None) -> Placement:
-        """Decide with hysteresis: leave ``current`` only for a centre nearer by the margin."""
-        distances = spot.distances
-        nearest = distances.index(min(distances))
-        if current is None:
-            return Placement(nearest, 1.0, held=False)
-        if nearest == current:
-            return Placement(current, 0.0, held=False)
-        if distances[nearest] < self._keep * distances[current]:
-            margin = 1 - distances[nearest] / distances[current]
-            return Placement(nearest, margin, held=False)
-        return Placement(current, 0.0, held=True)
+    def spots(self, points: Matrix) -> Spots:
+        """Measure the Euclidean distance of (n, d) scaled points to every centre."""
+        squared = np.zeros((len(points), len(self._centres)))
+        for x, centre in zip(points.T, self._centres.T, strict=True):
+            apart = x[:, None] - centre
+            squared += apart * apart
+        return Spots(points, np.sqrt(squared))
+
+    def place(self, spots: Spots, own: Indices) -> Placements:
+        """Decide with hysteresis: leave ``own`` only for a centre nearer by the margin."""
+        distances, rows = spots.distances, np.arange(len(own))
+        nearest = distances.argmin(axis=1)
+        least, known = distances[rows, nearest], own >= 0
+        present = np.where(known, distances[rows, own], np.inf)
+        leaves = least < self._keep * present
+        held = (nearest != own) & ~leaves
+        segment = np.where(leaves & (nearest != own), nearest, np.where(known, own, nearest))
+        margin = np.where(leaves, 1 - least / np.where(present > 0, present, 1.0), 0.0)
+        return Placements(segment, margin, held)
 
     def contributions(
-        self, old: int, new: int, point: Sequence[float], former: Sequence[float] | None = None
-    ) -> list[float]:
-        """How much each coordinate speaks for ``new`` against ``old``; they sum to d² − d².
+        self, old: Indices, new: Indices, points: Matrix, former: Matrix | None = None
+    ) -> Matrix:
+        """How much each coordinate speaks for ``new`` against ``old``, (n, d); sums are d² − d².
 
-        Against a ``former`` point: how much more than there, which is linear in the way between.
+        Against ``former`` points: how much more than there, which is linear in the way between.
         """
+        a, b = self._centres[old], self._centres[new]
         if former is not None:
-            ways = zip(point, former, self._centres[old], self._centres[new], strict=True)
-            return [2 * (x - y) * (b - a) for x, y, a, b in ways]
-        pairs = zip(point, self._centres[old], self._centres[new], strict=True)
-        return [(x - a) ** 2 - (x - b) ** 2 for x, a, b in pairs]
+            return np.asarray(2 * (points - former) * (b - a))
+        return np.asarray((points - a) ** 2 - (points - b) ** 2)
 
-    def next_change(self, spot: Spot, current: int) -> tuple[float, int] | None:
+    def next_change(self, spots: Spots, current: Indices) -> Changes:
         """Find the silence after which another centre wins, everything else unchanged.
 
-        Returns (recency in days, index of the winner), or None if silence never moves the
-        customer. With u the recency coordinate, o the own and c another centre, R the squared
-        distance in all other coordinates and q = (1 − margin)², the other centre wins where
+        With u the recency coordinate, o the own and c another centre, R the squared distance in
+        all other coordinates and q = (1 − margin)², the other centre wins where
         q (R_o + (u − o)²) − (R_c + (u − c)²) > 0: a concave parabola in u, a line at margin 0.
         """
-        (u, *_), distances = spot
-        own = self._centres[current][0]
-        q, rest = self._keep**2, distances[current] ** 2 - (u - own) ** 2
-        best, winner = inf, current
-        for i, centre in enumerate(self._centres):
-            if i == current:
-                continue
-            other_rest = distances[i] ** 2 - (u - centre[0]) ** 2
-            crossing = _first_win(u, q, own, rest, centre[0], other_rest)
-            if crossing < best:
-                best, winner = crossing, i
-        centre_, scale, weight = self._scaling[0]
-        if best >= self._clip * weight:
-            return None
-        silence = RECENCY.knee * expm1(best / weight * scale + centre_)
-        return (silence, winner) if silence < NEVER_DAYS else None
+        rows, u = np.arange(len(current)), spots.points[:, :1]
+        squared, axis = spots.distances**2, self._centres[:, 0]
+        own = axis[current][:, None]
+        rest = squared[rows, current][:, None] - (u - own) ** 2
+        crossing = _first_win(u, self._keep**2, own, rest, axis, squared - (u - axis) ** 2)
+        crossing[rows, current] = np.inf
+        winner = crossing.argmin(axis=1)
+        return Changes(self._silence(crossing[rows, winner]), winner)
+
+    def _silence(self, coordinate: Matrix) -> Matrix:
+        """Days of recency at a coordinate, infinite beyond the clip or a century."""
+        scaling = self.snapshot.scaling
+        centre, scale, weight = scaling.centre[0], scaling.scale[0], scaling.weight[0]
+        inside = coordinate < scaling.clip * weight
+        axis = np.where(inside, coordinate, 0.0) / (weight or 1.0) * scale + centre
+        days = RECENCY.knee * np.expm1(np.minimum(axis, np.log1p(NEVER_DAYS)))
+        return np.where(inside & (days < NEVER_DAYS), days, np.inf)
 
 
-def due(change: tuple[float, int] | None, last: int, now: int) -> int:
+def due(silence: float, last: int, now: int) -> int:
     """Return the time (ms) of a next change, always after ``now``; 0 if there is none."""
-    return 0 if change is None else max(now + 1, last + int(change[0] * DAY_MS) + 1)
+    return max(now + 1, last + int(silence * DAY_MS) + 1) if silence < NEVER_DAYS else 0
 
 
-def _first_win(u: float, q: float, o: float, rest: float, c: float, other_rest: float) -> float:
-    """Smallest coordinate ≥ u at which the other centre wins; infinite if there is none.
+def _first_win(
+    u: Matrix, q: float, own: Matrix, rest: Matrix, axis: Matrix, other_rest: Matrix
+) -> Matrix:
+    """Smallest coordinates ≥ u (n, 1) at which other centres win, (n, k); infinite for never.
 
     Solves a x² + b x + e > 0 with a = q − 1 ≤ 0.
     """
     a = q - 1
-    b = 2 * (c - q * o)
-    e = q * (rest + o * o) - other_rest - c * c
-    if a * u * u + b * u + e > 0:
-        return u
-    if a > -1e-12:  # noqa: PLR2004
-        return -e / b if b > 0 else inf
-    discriminant = b * b - 4 * a * e
-    if discriminant <= 0:
-        return inf
-    root = sqrt(discriminant)
-    lower = 2 * e / (-b - root) if b > 0 else (-b + root) / (2 * a)
-    return lower if lower >= u else inf
+    b = 2 * (axis - q * own)
+    e = q * (rest + own * own) - other_rest - axis * axis
+    with np.errstate(all="ignore"):
+        if a > -LINE:
+            root = np.where(b > 0, -e / b, np.inf)
+        else:
+            discriminant = b * b - 4 * a * e
+            spread = np.sqrt(discriminant)  # not a number where there is no root: never ≥ u
+            root = np.where(b > 0, 2 * e / (-b - spread), (-b + spread) / (2 * a))
+            root = np.where((discriminant > 0) & (root >= u), root, np.inf)
+    return np.where(a * u * u + b * u + e > 0, u, root)
 
 
 class Models:

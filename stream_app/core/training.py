@@ -6,9 +6,11 @@ a drift budget freezes learning when the model moves too much. Time comes in wit
 randomness from the seed: the same samples give the same snapshots.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
+
+import numpy as np
 
 from stream_app.contracts import (
     ModelNotice,
@@ -134,8 +136,10 @@ class Trainer:
             self.ignored += len(sample.customers)
             return None
         self._day = max(self._day, sample.event_time.timestamp() / DAY_S)
-        for customer in sample.customers:
-            self._absorb(customer)
+        vectors = np.array([customer.vector for customer in sample.customers])
+        rows = self._features.transform_all(vectors).tolist() if sample.customers else []
+        for customer, transformed in zip(sample.customers, rows, strict=True):
+            self._absorb(customer, transformed)
         if not self._is_time():
             return None
         natural = self._reservoir.natural
@@ -151,7 +155,7 @@ class Trainer:
         live.mark_published()
         return self._last
 
-    def _absorb(self, customer: SampledCustomer) -> None:
+    def _absorb(self, customer: SampledCustomer, transformed: Sequence[float]) -> None:
         """Remember one customer and, once there is a model, learn from them."""
         vector = customer.vector
         self._reservoir.add(customer.customer_id, vector)
@@ -160,7 +164,7 @@ class Trainer:
         if self._live is None:
             self._seen.add(customer.customer_id)
         else:
-            self._live.learn(self._features.transform(vector))
+            self._live.learn(transformed)
 
     def _is_time(self) -> bool:
         """Tell whether enough is known, and new, for a look at the whole population."""

@@ -1,22 +1,32 @@
-"""From a customer's state to a move between segments, with its reason and its drivers.
+"""From customers' states to moves between segments, each with its reason and its drivers.
 
-``Judge.judge`` places a customer at one instant; ``Judge.catch_up`` first lets every lapse happen
-that silence has already brought, each at its own instant. Both update the customer's place in the
-model in the given state.
+``Judge.judge`` places customers, each at one instant; ``Judge.catch_up`` first lets every lapse
+happen that silence has already brought, each at its own instant. Both update the customers' places
+in the model in their states.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from typing import NamedTuple
+
+import numpy as np
 
 from stream_app import contracts
 from stream_app.contracts import Reason
 from stream_app.core.events import Record, to_datetime
-from stream_app.core.features import recency_days
-from stream_app.core.folds import MICROS, CustomerState
-from stream_app.core.model import Models, Placement, SegmentModel, Spot, due
+from stream_app.core.features import Row
+from stream_app.core.folds import DAY_MS, MICROS, CustomerState
+from stream_app.core.model import (
+    NOWHERE,
+    Changes,
+    Indices,
+    Matrix,
+    Models,
+    Placements,
+    SegmentModel,
+    due,
+)
 from stream_app.core.plain import plain
 
 SegmentChanged = plain(contracts.SegmentChanged)
@@ -30,31 +40,38 @@ MAX_LAPSES = 32
 TOP_CATEGORIES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Outcome of judging once: the move, if any, and whether hysteresis held one back."""
+@dataclass(slots=True)
+class Case:
+    """A customer to be judged at ``at`` (ms), because of ``cause`` and perhaps of a ``record``.
 
-    move: contracts.SegmentChanged | None
-    held: bool
+    ``former``: what the features were computed from until now, and the time (ms) at which that is
+    to be looked at. ``moves``: what came of it. The state must hold a purchase.
+    """
 
-
-class Former(NamedTuple):
-    """A customer as they were until now, and the time (ms) at which that is to be looked at."""
-
+    customer_id: str
     state: CustomerState
     at: int
+    cause: Reason
+    record: Record | None = None
+    former: tuple[Row, int] | None = None
+    moves: list[contracts.SegmentChanged] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A customer scored at one instant. ``former``: as they were, where they had a place."""
+    """Cases that were scored together; arrays and cases have the same order.
+
+    ``own``: indices of the former segments.
+    """
 
     model: SegmentModel
-    vector: Sequence[float]
-    spot: Spot
-    placement: Placement
-    former: Former | None
-    record: Record | None
+    cases: Sequence[Case]
+    vectors: Matrix
+    points: Matrix
+    distances: Matrix
+    own: Sequence[int]
+    placed: Placements
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,79 +91,72 @@ class Judge:
     home: str | None = None
     serial: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def judge(
-        self,
-        customer_id: str,
-        state: CustomerState,
-        at: int,
-        cause: Reason,
-        former: Former | None = None,
-        record: Record | None = None,
-    ) -> Verdict:
-        """Place the customer at ``at`` under the current model and record the place in the state.
+    def judge(self, cases: Sequence[Case]) -> int:
+        """Place customers, each another one; return how many moves hysteresis held back."""
+        if not cases:
+            return 0
+        scored = _score(self.models.current, cases)
+        version, moved, reasons = scored.model.version, [], []
+        silences = scored.changes.silence.tolist()
+        placed = scored.placed.segment.tolist()
+        for i, (case, own, segment) in enumerate(zip(cases, scored.own, placed, strict=True)):
+            state = case.state
+            if segment != own:
+                moved.append(i)
+                reasons.append(_reason(scored, i, self.models))
+            state.model = version
+            state.due = due(silences[i], state.last, case.at)
+        if moved:
+            self._move(scored, moved, reasons)
+        return int(scored.placed.held.sum())
 
-        ``former`` is the customer as they were until now, ``record`` what caused the change. The
-        state must hold a purchase.
-        """
-        model = self.models.current
-        vector = model.features.vector(state, at)
-        spot = model.locate(vector)
-        own = model.index(state.segment)
-        placement = model.place(spot, own)
-        if placement.segment == own:
-            state.model = model.version
-            state.due = due(model.next_change(spot, own), state.last, at)
-            return Verdict(None, placement.held)
-        reason = _reason(state, vector, cause, self.models)
-        state.model = model.version
-        scored = _Scored(model, vector, spot, placement, former, record)
-        return Verdict(self._move(customer_id, state, at, reason, scored), held=False)
-
-    def catch_up(
-        self, customer_id: str, state: CustomerState, until: int
-    ) -> list[contracts.SegmentChanged]:
-        """Let every lapse up to ``until`` happen, each at its own instant, in order."""
-        moves: list[contracts.SegmentChanged] = []
+    def catch_up(self, cases: Sequence[Case]) -> None:
+        """Let every lapse up to the time of each case happen, each at its own instant, in order."""
+        waiting = cases
         for _ in range(MAX_LAPSES):
-            if not state.due or state.due > until:
+            waiting = [c for c in waiting if c.state.due and c.state.due <= c.at]
+            if not waiting:
                 break
-            former = Former(state, max(state.last, state.entered))
-            verdict = self.judge(customer_id, state, state.due, Reason.LAPSE, former)
-            if verdict.move:
-                moves.append(verdict.move)
-        return moves
+            self.judge([self._lapse(case) for case in waiting])
 
-    def _move(
-        self, customer_id: str, state: CustomerState, at: int, reason: Reason, scored: _Scored
-    ) -> contracts.SegmentChanged:
-        """Enter the new segment and describe the move."""
-        model, spot = scored.model, scored.spot
-        place = scored.placement.segment
-        target = model.segments[place]
-        previous = SegmentRef(id=state.segment, name=state.segment_name) if state.segment else None
-        drivers = _drivers(scored, state.segment)
-        state.segment, state.segment_name, state.entered = target.id, target.name, at
-        state.sequence += 1
-        change = model.next_change(spot, place)
-        state.due = due(change, state.last, at)
-        return SegmentChanged(
-            id=f"{self.partition}-{self.epoch}-{next(self.serial)}",
-            customer_id=customer_id,
-            epoch=self.epoch,
-            sequence=state.sequence,
-            previous=previous,
-            current=SegmentRef(id=target.id, name=target.name),
-            reason=reason,
-            occurred_at=to_datetime(at),
-            emitted_at=to_datetime(self.emitted),
-            model_version=model.version,
-            margin=round(scored.placement.margin, 4),
-            drivers=drivers,
-            facts=facts(state, at),
-            next_change=_next_change(model, change, state.due),
-            source=self._source(scored.record),
-            replay=self.replay,
+    def _lapse(self, case: Case) -> Case:
+        state, row = case.state, self.models.current.features.row(case.state)
+        former = (row, max(state.last, state.entered))
+        return Case(
+            case.customer_id, state, state.due, Reason.LAPSE, former=former, moves=case.moves
         )
+
+    def _move(self, scored: _Scored, moved: Sequence[int], reasons: Sequence[Reason]) -> None:
+        """Enter the new segments and describe the moves."""
+        all_drivers = _drivers(scored, moved)
+        margins, winners = scored.placed.margin.tolist(), scored.changes.winner.tolist()
+        placed, segments = scored.placed.segment.tolist(), scored.model.segments
+        for i, reason, drivers in zip(moved, reasons, all_drivers, strict=True):
+            case, target = scored.cases[i], segments[placed[i]]
+            state, former = case.state, None
+            if state.segment:
+                former = SegmentRef(id=state.segment, name=state.segment_name)
+            state.segment, state.segment_name, state.entered = target.id, target.name, case.at
+            state.sequence += 1
+            change = SegmentChanged(
+                id=f"{self.partition}-{self.epoch}-{next(self.serial)}",
+                customer_id=case.customer_id,
+                epoch=self.epoch,
+                sequence=state.sequence,
+                previous=former,
+                current=SegmentRef(id=target.id, name=target.name),
+                reason=reason,
+                occurred_at=to_datetime(case.at),
+                emitted_at=to_datetime(self.emitted),
+                model_version=scored.model.version,
+                margin=round(margins[i], 4),
+                drivers=drivers,
+                facts=facts(state, case.at),
+                next_change=_next_change(scored.model, winners[i], state.due),
+                source=self._source(case.record),
+                replay=self.replay,
+            )
+            case.moves.append(change)
 
     def _source(self, record: Record | None) -> contracts.Source:
         if record is None:
@@ -167,55 +177,74 @@ def _published(record: Record) -> datetime | None:
         return None
 
 
-def _reason(state: CustomerState, vector: Sequence[float], cause: Reason, models: Models) -> Reason:
+def _score(model: SegmentModel, cases: Sequence[Case]) -> _Scored:
+    features = model.features
+    rows = [features.row(case.state) for case in cases]
+    vectors = features.natural(rows, [case.at for case in cases])
+    own = model.indices([case.state.segment for case in cases])
+    points, distances = spots = model.locate(vectors)
+    placed = model.place(spots, own)
+    changes = model.next_change(spots, placed.segment)
+    return _Scored(model, cases, vectors, points, distances, own.tolist(), placed, changes)
+
+
+def _reason(scored: _Scored, index: int, models: Models) -> Reason:
     """Tell a customer who moved from a boundary that moved, by asking the previous model."""
-    if not state.segment:
+    case = scored.cases[index]
+    if not case.state.segment:
         return Reason.INITIAL
-    if state.model == models.current.version:
-        return cause
-    previous = models.get(state.model)
-    if cause is Reason.MODEL or previous is None:
+    if case.state.model == scored.model.version:
+        return case.cause
+    previous = models.get(case.state.model)
+    if case.cause is Reason.MODEL or previous is None:
         return Reason.MODEL
-    own = previous.index(state.segment)
-    return cause if previous.place(previous.locate(vector), own).segment != own else Reason.MODEL
+    own = previous.indices([case.state.segment])
+    placed = previous.place(previous.locate(scored.vectors[index : index + 1]), own)
+    return case.cause if placed.segment[0] != own[0] else Reason.MODEL
 
 
-def _drivers(scored: _Scored, old_id: int) -> tuple[contracts.Driver, ...]:
-    """Rank the features by how much their change spoke for the new centre against the old one."""
-    new = scored.placement.segment
-    profile = scored.model.segments[new].profile
-    features, former = scored.model.features, scored.former
-    then = features.vector(*former) if former else None
-    before = then or (scored.vector if old_id else None)
-    gain = _gain(scored, old_id, new, then)
-    ranked = sorted((i for i, g in enumerate(gain) if g > 0), key=lambda i: -gain[i])
-    return tuple(
-        Driver(
-            feature=feature.name,
-            unit=feature.unit,
-            before=None if before is None else before[i],
-            after=scored.vector[i],
-            typical=profile[feature.name],
-        )
-        for i in ranked[:MAX_DRIVERS]
-        for feature in (features.features[i],)
-    )
-
-
-def _gain(scored: _Scored, old_id: int, new: int, then: Sequence[float] | None) -> list[float]:
-    """How much each feature spoke for ``new``.
+def _drivers(scored: _Scored, moved: Sequence[int]) -> list[tuple[contracts.Driver, ...]]:
+    """Rank the features by how much their change spoke for the new centre against the old one.
 
     Without a former place the runner-up centre stands in for the old one; without a former vector
     (a first assignment, a new model) the present values count.
     """
-    model = scored.model
-    old = model.index(old_id)
-    if old is None:
-        distances = scored.spot.distances
-        others = (i for i in range(len(distances)) if i != new)
-        old = min(others, key=distances.__getitem__, default=new)
-    former = None if then is None else model.coordinates(then)
-    return model.contributions(old, new, scored.spot.point, former)
+    model, features = scored.model, scored.model.features
+    cases = [scored.cases[i] for i in moved]
+    new = scored.placed.segment[moved]
+    old = np.array([scored.own[i] for i in moved])
+    old = np.where(old == NOWHERE, _runners_up(scored.distances[moved], new), old)
+    vectors, points = scored.vectors[moved], scored.points[moved]
+    then, gain = vectors.copy(), model.contributions(old, new, points)
+    if known := [n for n, case in enumerate(cases) if case.former]:
+        rows, times = zip(*(case.former for case in cases if case.former), strict=True)
+        then[known] = features.natural(rows, times)
+        former = model.points(then[known])
+        gain[known] = model.contributions(old[known], new[known], points[known], former)
+    order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
+    ranked = np.take_along_axis(gain, order, axis=1) > 0
+    facts = zip(cases, new, order.tolist(), ranked.sum(axis=1), then.tolist(), vectors.tolist())  # noqa: B905
+    return [
+        tuple(
+            Driver(
+                feature=features.features[j].name,
+                unit=features.features[j].unit,
+                before=before[j] if case.former or case.state.segment else None,
+                after=after[j],
+                typical=model.segments[place].profile[features.features[j].name],
+            )
+            for j in best[:speaking]
+        )
+        for case, place, best, speaking, before, after in facts
+    ]
+
+
+def _runners_up(distances: Matrix, nearest: Indices) -> Indices:
+    """Return the nearest centres but for the given ones; of a single centre, that one."""
+    others = distances.copy()
+    if others.shape[1] > 1:
+        others[np.arange(len(others)), nearest] = np.inf
+    return np.asarray(others.argmin(axis=1))
 
 
 def facts(state: CustomerState, at: int) -> contracts.Facts:
@@ -223,7 +252,7 @@ def facts(state: CustomerState, at: int) -> contracts.Facts:
     top = sorted(state.categories, key=lambda name: (-state.categories[name], name))
     spend = state.spend / MICROS
     return Facts(
-        recency_days=round(recency_days(state, at), 4),
+        recency_days=round(max(0, at - state.last) / DAY_MS, 4),
         orders=state.orders,
         spend=round(spend, 6),
         average_basket=round(spend / state.orders, 6) if state.orders else 0.0,
@@ -232,18 +261,19 @@ def facts(state: CustomerState, at: int) -> contracts.Facts:
 
 
 def next_change(
-    state: CustomerState, model: SegmentModel, spot: Spot
+    state: CustomerState, model: SegmentModel, vector: Sequence[float]
 ) -> contracts.NextChange | None:
     """Where silence takes the customer next, if the state is judged and has a due time."""
-    current = model.index(state.segment)
-    change = model.next_change(spot, current) if state.due and current is not None else None
-    return _next_change(model, change, state.due)
-
-
-def _next_change(
-    model: SegmentModel, change: tuple[float, int] | None, at: int
-) -> contracts.NextChange | None:
-    if change is None:
+    current = model.indices([state.segment])
+    if not state.due or current[0] == NOWHERE:
         return None
-    winner = model.segments[change[1]]
-    return NextChange(at=to_datetime(at), segment=SegmentRef(id=winner.id, name=winner.name))
+    change = model.next_change(model.locate(np.array([vector])), current)
+    never = not np.isfinite(change.silence[0])
+    return None if never else _next_change(model, int(change.winner[0]), state.due)
+
+
+def _next_change(model: SegmentModel, winner: int, at: int) -> contracts.NextChange | None:
+    if not at:
+        return None
+    segment = model.segments[winner]
+    return NextChange(at=to_datetime(at), segment=SegmentRef(id=segment.id, name=segment.name))

@@ -1,22 +1,29 @@
 """One turn: events applied to customer states, in order, until they are written together."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from stream_app.contracts import Reason, SegmentChanged
+from stream_app.contracts import Reason
 from stream_app.core.events import Erasure, Event, ProfileUpdate, Record, Rejected
 from stream_app.core.features import FeatureSet
-from stream_app.core.folds import CustomerState, Order, fold_order, fold_profile, is_duplicate
+from stream_app.core.folds import (
+    CustomerState,
+    Order,
+    fold_order,
+    fold_profile,
+    is_duplicate,
+    remember,
+)
 from stream_app.core.messages import (
     Outgoing,
     change_message,
     dead_letter_message,
     erasure_message,
 )
-from stream_app.core.transitions import Former, Judge, Verdict
+from stream_app.core.transitions import Case, Judge
+
+Step = tuple[Case, Order | ProfileUpdate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +76,90 @@ class Turn:
         """Yield the customers to write, with their states; None erases."""
         return ((customer, self.states[customer]) for customer in self._touched)
 
-    def take(self, record: Record, event: Event) -> None:
-        """Apply one event."""
-        match event:
-            case Order():
-                self._order(record, event)
-            case ProfileUpdate():
-                self._profile(record, event)
-            case Erasure():
+    def take(self, records: Sequence[Record], events: Sequence[Event]) -> None:
+        """Apply events in order, each as if it were the only one.
+
+        Customers do not concern each other, so all are judged together in waves: the first event
+        of each, then the second ones, and so on.
+        """
+        steps: list[Step] = []
+        for record, event in zip(records, events, strict=True):
+            if isinstance(event, Rejected):
+                self._reject(record, event)
+            elif isinstance(event, Erasure):
+                self._apply(steps)
+                steps = []
                 self._erase(event.customer_id)
-            case Rejected():
-                self.counts["dead"] += 1
-                self.rejected[record.offset] = event
-                origin = (self._judge.topic, self._judge.partition)
-                topic = self.rules.dead_letters
-                self.outbox.append(dead_letter_message(topic, record, event, origin, self.wall))
+            elif (step := self._step(record, event)) is not None:
+                steps.append(step)
+        self._apply(steps)
 
-    def _order(self, record: Record, order: Order) -> None:
-        state = self._known(order.customer_id)
-        if is_duplicate(state, order.event_id):
-            self.counts["duplicate"] += 1
-            return
-        self.counts["applied"] += 1
-        self.clock = max(self.clock, order.at)
-        former = self._settle(order.customer_id, state)
-        fold_order(state, order, self.rules.features.half_life_ms)
-        reason = Reason.REFUND if order.refund else Reason.PURCHASE
-        self._place(order.customer_id, state, reason, former, record)
+    def lapse(self, customers: Sequence[str]) -> None:
+        """Let silence have its effect up to now, on each of different customers."""
+        cases = self._buyers(customers)
+        self._settle(cases)
+        self._emit(cases)
 
-    def _profile(self, record: Record, update: ProfileUpdate) -> None:
-        state = self._known(update.customer_id)
-        former = self._settle(update.customer_id, state)
-        changed = fold_profile(state, update.profile)
+    def rescore(self, customers: Sequence[str]) -> None:
+        """Judge again under the current model, each of different customers."""
+        cases = self._buyers(customers)
+        self._settle(cases)
+        self._place(cases)
+        self._emit(cases)
+
+    def _step(self, record: Record, event: Order | ProfileUpdate) -> Step | None:
+        """Note when the event has its effect; None if it is a duplicate."""
+        state, cause = self._known(event.customer_id), Reason.PROFILE
+        if isinstance(event, Order):
+            if is_duplicate(state, event.event_id):
+                self.counts["duplicate"] += 1
+                return None
+            remember(state, event.event_id)
+            self.clock = max(self.clock, event.at)
+            cause = Reason.REFUND if event.refund else Reason.PURCHASE
+        return Case(event.customer_id, state, self.now, cause, record), event
+
+    def _apply(self, steps: Sequence[Step]) -> None:
+        """Let lapses, then the event, have their effect in each step; emit moves in order."""
+        for wave in _waves(steps):
+            cases = [case for case, _ in wave]
+            self._settle(cases)
+            for case, event in wave:
+                self._fold(case, event)
+            self._place(cases)
+        self._emit([case for case, _ in steps])
+
+    def _fold(self, case: Case, event: Order | ProfileUpdate) -> None:
+        state, features = case.state, self.rules.features
+        if state.segment and state.orders:
+            case.former = features.row(state), case.at
+        if isinstance(event, Order):
+            fold_order(state, event, features.half_life_ms)
+            changed = True
+        else:
+            changed = fold_profile(state, event.profile)
         self.counts["applied" if changed else "duplicate"] += 1
-        self._place(update.customer_id, state, Reason.PROFILE, former, record)
+
+    def _settle(self, cases: Sequence[Case]) -> None:
+        """Let the lapses happen until the time of each case."""
+        if self._judge.models:
+            self._judge.catch_up([case for case in cases if case.state.orders])
+
+    def _place(self, cases: Sequence[Case]) -> None:
+        if self._judge.models:
+            bought = [case for case in cases if case.state.orders]
+            self.counts["held"] += self._judge.judge(bought)
+
+    def _buyers(self, customers: Sequence[str]) -> list[Case]:
+        now = self.now
+        return [Case(c, self._known(c), now, Reason.MODEL) for c in customers]
+
+    def _reject(self, record: Record, event: Rejected) -> None:
+        self.counts["dead"] += 1
+        self.rejected[record.offset] = event
+        origin = (self._judge.topic, self._judge.partition)
+        topic = self.rules.dead_letters
+        self.outbox.append(dead_letter_message(topic, record, event, origin, self.wall))
 
     def _erase(self, customer_id: str) -> None:
         self.counts["applied"] += 1
@@ -113,17 +170,6 @@ class Turn:
             self._resize(state.segment, -1)
         self.states[customer_id] = None
 
-    def lapse(self, customer_id: str) -> None:
-        """Let silence have its effect up to now."""
-        state = self._known(customer_id)
-        self._settle(customer_id, state)
-
-    def rescore(self, customer_id: str) -> None:
-        """Judge again under the current model."""
-        state = self._known(customer_id)
-        self._settle(customer_id, state)
-        self._place(customer_id, state, Reason.MODEL, None, None)
-
     def _known(self, customer_id: str) -> CustomerState:
         state = self.states.get(customer_id)
         if state is None:
@@ -131,36 +177,28 @@ class Turn:
         self._touched[customer_id] = None
         return state
 
-    def _settle(self, customer_id: str, state: CustomerState) -> Former | None:
-        """Emit the lapses until now; return the customer as they are before the event."""
-        if not self._judge.models or not state.orders:
-            return None
-        for move in self._judge.catch_up(customer_id, state, self.now):
-            self._emit(move)
-        return Former(msgspec.structs.replace(state), self.now) if state.segment else None
-
-    def _place(
-        self,
-        customer_id: str,
-        state: CustomerState,
-        cause: Reason,
-        former: Former | None,
-        record: Record | None,
-    ) -> None:
-        if not self._judge.models or not state.orders:
-            return
-        verdict: Verdict = self._judge.judge(customer_id, state, self.now, cause, former, record)
-        self.counts["held"] += verdict.held
-        if verdict.move:
-            self._emit(verdict.move)
-
-    def _emit(self, move: SegmentChanged) -> None:
-        self.moves[move.reason] += 1
-        self._resize(move.previous.id if move.previous else 0, -1)
-        self._resize(move.current.id, +1)
-        self.outbox.append(change_message(self.rules.changes, move))
+    def _emit(self, cases: Sequence[Case]) -> None:
+        for case in cases:
+            for move in case.moves:
+                self.moves[move.reason] += 1
+                self._resize(move.previous.id if move.previous else 0, -1)
+                self._resize(move.current.id, +1)
+                self.outbox.append(change_message(self.rules.changes, move))
 
     def _resize(self, segment_id: int, by: int) -> None:
         """Keep count of the customers in each segment."""
         if segment_id:
             self.counts[f"segment:{segment_id}"] += by
+
+
+def _waves(steps: Sequence[Step]) -> list[list[Step]]:
+    """Split into the first step of each customer, the second ones, and so on."""
+    waves: list[list[Step]] = []
+    depth: dict[str, int] = {}
+    for step in steps:
+        customer = step[0].customer_id
+        wave = depth[customer] = depth.get(customer, -1) + 1
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(step)
+    return waves

@@ -5,10 +5,23 @@ from math import expm1, log1p
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.contracts import Reason, Scaling
-from stream_app.core.model import SegmentModel, Spot, due
+from stream_app.contracts import Scaling
+from stream_app.core.model import SegmentModel, Spots, due
 from stream_app.core.transitions import Judge
-from tests.builders import DAY, FEATURES, a_snapshot, a_state, an_order, day, serving
+from tests.builders import (
+    DAY,
+    FEATURES,
+    a_change,
+    a_place,
+    a_snapshot,
+    a_state,
+    an_order,
+    day,
+    judged,
+    lapsed,
+    located,
+    serving,
+)
 
 STEPS = 400
 YEARS_IN_DAYS = 20_000.0
@@ -41,8 +54,8 @@ VECTORS = st.tuples(
 )
 
 
-def silent(model: SegmentModel, vector: tuple[float, ...], days: float) -> Spot:
-    return model.locate((days, *vector[1:]))
+def silent(model: SegmentModel, vector: tuple[float, ...], days: float) -> Spots:
+    return located(model, (days, *vector[1:]))
 
 
 def brute_force(model: SegmentModel, vector: tuple[float, ...], own: int) -> float | None:
@@ -50,13 +63,13 @@ def brute_force(model: SegmentModel, vector: tuple[float, ...], own: int) -> flo
     low, high = log1p(vector[0]), log1p(YEARS_IN_DAYS)
     for step in range(STEPS + 1):
         days = expm1(low + (high - low) * step / STEPS)
-        if model.place(silent(model, vector, days), own).segment != own:
+        if a_place(model, silent(model, vector, days), own).segment != own:
             return days
     return None
 
 
 def settled(model: SegmentModel, vector: tuple[float, ...]) -> int:
-    return model.place(model.locate(vector), None).segment
+    return a_place(model, located(model, vector), None).segment
 
 
 @given(models(), VECTORS, st.data())
@@ -64,11 +77,11 @@ def test_no_earlier_change_is_found_and_the_change_happens_when_it_is_said(
     model: SegmentModel, vector: tuple[float, ...], data: st.DataObject
 ) -> None:
     own = data.draw(st.integers(0, len(model.segments) - 1))
-    point = model.locate(vector)
-    if model.place(point, own).segment != own:
+    point = located(model, vector)
+    if a_place(model, point, own).segment != own:
         own = settled(model, vector)
 
-    change = model.next_change(point, own)
+    change = a_change(model, point, own)
     seen = brute_force(model, vector, own)
 
     if change is None:
@@ -80,7 +93,7 @@ def test_no_earlier_change_is_found_and_the_change_happens_when_it_is_said(
     assert seen is None or seen >= days * (1 - NEAR)
     just_before = max(vector[0], days * (1 - NEAR) - NEAR)
     if just_before < days:
-        assert model.place(silent(model, vector, just_before), own).segment == own
+        assert a_place(model, silent(model, vector, just_before), own).segment == own
 
 
 @given(models(), VECTORS)
@@ -88,18 +101,18 @@ def test_the_change_has_happened_by_the_due_millisecond(
     model: SegmentModel, vector: tuple[float, ...]
 ) -> None:
     own = settled(model, vector)
-    point = model.locate(vector)
+    point = located(model, vector)
     now = day(vector[0])
-    change = model.next_change(point, own)
+    change = a_change(model, point, own)
     if change is None:
         return
-    moment = due(change, day(0), now)
+    moment = due(change[0], day(0), now)
 
     assert moment > now
     days = (moment - day(0)) / DAY
     assert (days - change[0]) * DAY <= 1.01 or moment == now + 1
     window = [days + k / DAY for k in range(3)]  # rounding may cost a millisecond, never the move
-    assert any(model.place(silent(model, vector, d), own).segment != own for d in window)
+    assert any(a_place(model, silent(model, vector, d), own).segment != own for d in window)
 
 
 @settings(max_examples=50)
@@ -112,8 +125,8 @@ def test_sweeping_often_or_once_finds_the_same_lapses(
     for stops in ([3000], [*range(1, 3000, pause), 3000]):
         state = a_state(*history)
         judge = Judge(serving(model.snapshot, margin=0.1), 1, 0, "purchases", 0, replay=True)
-        judge.judge("ann", state, state.last, Reason.PURCHASE)
-        moves = [m for stop in stops for m in judge.catch_up("ann", state, day(stop))]
+        judged(judge, state, state.last)
+        moves = [m for stop in stops for m in lapsed(judge, state, day(stop))]
         found.append([(m.occurred_at, m.previous, m.current, m.drivers) for m in moves])
 
     assert found[0] == found[1]

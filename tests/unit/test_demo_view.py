@@ -13,7 +13,15 @@ from stream_app.demo.report import Run, report
 from stream_app.demo.verify import Verification
 from stream_app.demo.view import Progress, render
 from stream_app.demo.watch import Seen
-from tests.builders import a_record, a_snapshot, a_state, day, serving
+from tests.builders import (
+    a_record,
+    a_snapshot,
+    a_state,
+    day,
+    judged,
+    lapsed,
+    serving,
+)
 
 RUN = Run("complete-journey", 1_000, 4.0, Verification(42, 60, ()))
 
@@ -22,9 +30,9 @@ def moves(customer: str = "ann", epoch: int = 1) -> list[SegmentChanged]:
     """A first assignment and two lapses."""
     judge = Judge(serving(), epoch, day(1), "purchases", 0, replay=True)
     state = a_state()
-    first = judge.judge(customer, state, day(0), Reason.PURCHASE, None, a_record(7)).move
+    first = judged(judge, state, day(0), customer=customer, record=a_record(7))
     assert first is not None
-    made = [first, *judge.catch_up(customer, state, day(1000))]
+    made = [first, *lapsed(judge, state, day(1000), customer)]
     return [SegmentChanged.model_validate_json(msgspec.json.encode(move)) for move in made]
 
 

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import Reason, RejectReason
-from stream_app.core.folds import CustomerState
+from stream_app.core.features import Array, Columns
 from stream_app.core.messages import dead_letter_of
 from stream_app.ports import Applied, ApplyStatus, Batch
 from tests.builders import (
@@ -102,10 +103,10 @@ async def test_a_chunk_at_the_wrong_place_writes_nothing_and_clears_the_cache() 
     assert (await shop.take(a_record(1))).ok
 
 
-def a_touchy_feature(state: CustomerState, _: int) -> float:
-    if state.spend == 13_000_000:
+def a_touchy_feature(c: Columns, _: Array) -> Array:
+    if 13_000_000 in c.spend:
         raise ZeroDivisionError("thirteen")
-    return 0.0
+    return np.zeros(len(c.spend))
 
 
 TOUCHY = replace(

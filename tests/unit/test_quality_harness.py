@@ -13,7 +13,17 @@ from tests.benchmarks.quality.lapses import BruteForce, Lapse, agreement
 from tests.benchmarks.quality.moves import Flaps, explains
 from tests.benchmarks.quality.population import Population, best_of_ten, inertia, scaled, transform
 from tests.benchmarks.quality.silence import silent_apart
-from tests.builders import FEATURES, START, a_snapshot, a_state, an_order, day, serving
+from tests.builders import (
+    FEATURES,
+    START,
+    a_snapshot,
+    a_state,
+    an_order,
+    day,
+    judged,
+    lapsed,
+    serving,
+)
 
 MARGIN = 0.1
 
@@ -82,7 +92,7 @@ def test_vectors_are_transformed_and_scaled_as_the_model_does() -> None:
 
     vector = FEATURES.vector(state, day(0))
     assert transform(population.natural, FEATURES)[0] == pytest.approx(FEATURES.transform(vector))
-    assert points[0] == pytest.approx(model.coordinates(vector))
+    assert points[0] == pytest.approx(model.points(np.array([vector]))[0])
 
 
 def test_a_move_is_undone_only_by_the_next_one_within_a_week_and_without_lapse_or_model() -> None:
@@ -111,10 +121,10 @@ def test_brute_force_finds_a_planted_lapse_at_the_instant_the_pipeline_gives() -
     models = serving(a_snapshot(), margin=MARGIN)
     state = a_state(an_order(at=0))
     judge = Judge(models, 1, 0, "purchases", 0, replay=True)
-    judge.judge("ann", state, day(0), Reason.PURCHASE)
+    judged(judge, state, day(0))
     brute = BruteForce({"ann": state_of(models)}, models.current, day(0), MARGIN)
 
-    moves = judge.catch_up("ann", state, day(100))
+    moves = lapsed(judge, state, day(100))
     brute.advance(day(100))
 
     ours = [

@@ -22,7 +22,7 @@ from stream_app.contracts import ModelSnapshot, Reason
 from stream_app.core.events import to_datetime
 from stream_app.core.folds import MICROS, CustomerState, Order, fold_order
 from stream_app.core.model import Models, SegmentModel
-from stream_app.core.transitions import Judge
+from stream_app.core.transitions import Case, Judge
 from stream_app.core.versions import with_name
 from stream_app.ports import ApplyStatus, Batch, CustomerWrite
 
@@ -61,7 +61,7 @@ class Maker:
         models = Models()
         models.add(SegmentModel(self.snapshot, features, self.settings.margin))
         judge = Judge(models, 1, last, self.settings.topic_purchases, 0, replay=False)
-        judge.judge("x", state, last, Reason.PURCHASE)
+        judge.judge([Case("x", state, last, Reason.PURCHASE)])
         return state
 
     def crowd(self, names: Sequence[str], now: int, seed: int) -> Iterator[Member]:

@@ -9,7 +9,7 @@ import numpy as np
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
 from stream_app.core.folds import DAY_MS, CustomerState, Order, fold_order
-from stream_app.core.model import SegmentModel
+from stream_app.core.model import NOWHERE, SegmentModel
 from stream_app.pipeline import Chunk
 from tests.benchmarks.quality.population import Matrix, scaled, transform
 from tests.benchmarks.quality.replay import Observer, Replay
@@ -117,12 +117,12 @@ class BruteForce:
     def _place(self, row: int, at: int) -> int:
         state = self._states[self._ids[row]]
         vector = [max(0, at - state.last) / DAY_MS, *self._vectors[row][1:]]
-        own = self._model.index(state.segment)
-        return self._model.place(self._model.locate(vector), own).segment
+        spots, own = self._model.locate(np.array([vector])), self._model.indices([state.segment])
+        return int(self._model.place(spots, own).segment[0])
 
     def _index(self, state: CustomerState) -> int:
         index = self._model.index(state.segment)
-        if index is None:
+        if index == NOWHERE:
             raise LookupError(f"segment {state.segment} is not in the model")
         return index
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
+
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
-from stream_app.core.model import SegmentModel
+from stream_app.core.model import NOWHERE, SegmentModel
 from stream_app.pipeline import Chunk
 from tests.benchmarks.quality.replay import Observer, Replay
 from tests.benchmarks.quality.results import Bar, Findings, Row
@@ -148,14 +150,14 @@ def explains(
     move: SegmentChanged, vector: Sequence[float], model: SegmentModel, drivers: int = 1
 ) -> bool:
     """Whether the customer with this vector had stayed without the change of the first drivers."""
-    own = model.index(move.previous.id) if move.previous else None
-    if own is None or not move.drivers or move.drivers[0].before is None:
+    own = model.indices([move.previous.id if move.previous else 0])
+    if own[0] == NOWHERE or not move.drivers or move.drivers[0].before is None:
         return False
     changed = list(vector)
     for driver in move.drivers[:drivers]:
         if driver.before is not None:
             changed[model.features.names.index(driver.feature)] = driver.before
-    return model.place(model.locate(changed), own).segment == own
+    return bool(model.place(model.locate(np.array([changed])), own).segment[0] == own[0])
 
 
 def _last_offsets(chunk: Chunk | None) -> dict[str, int]:

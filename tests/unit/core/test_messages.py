@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stream_app.contracts import Reason, RejectReason, SegmentChanged
+from stream_app.contracts import RejectReason, SegmentChanged
 from stream_app.core.events import Rejected, to_datetime
 from stream_app.core.messages import (
     HEADER_BYTES,
@@ -18,7 +18,14 @@ from stream_app.core.messages import (
     erasure_message,
 )
 from stream_app.core.transitions import Judge
-from tests.builders import DEAD, ARecord, a_state, day, serving
+from tests.builders import (
+    DEAD,
+    ARecord,
+    a_state,
+    day,
+    judged,
+    serving,
+)
 
 BROKER_LIMIT = 1_048_576
 REFUSED = Rejected(RejectReason.INVALID, "total: not a number – naïve")
@@ -26,7 +33,7 @@ REFUSED = Rejected(RejectReason.INVALID, "total: not a number – naïve")
 
 def a_change() -> SegmentChanged:
     judge = Judge(serving(), 5, day(1), "purchases", 2, replay=True)
-    move = judge.judge("ann", a_state(), day(0), Reason.PURCHASE).move
+    move = judged(judge, a_state(), day(0))
     assert move is not None
     return move
 

@@ -1,24 +1,37 @@
 import json
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stream_app.contracts import Scaling
 from stream_app.core.features import FeatureSet
-from stream_app.core.model import (
-    Models,
-    Placement,
-    SegmentModel,
-    SnapshotError,
-    UnknownFeatureSetError,
-    coordinates,
-    read_snapshot,
-)
+from stream_app.core.model import Matrix, Models, SegmentModel, Spots
 from stream_app.core.model import due as due_at
-from tests.builders import DAY, FEATURES, a_snapshot, a_state, axis, day
+from stream_app.core.snapshots import SnapshotError, UnknownFeatureSetError, read_snapshot
+from tests.builders import (
+    DAY,
+    FEATURES,
+    Place,
+    a_change,
+    a_place,
+    a_snapshot,
+    axis,
+    day,
+    located,
+)
 
 REST = (0.0,) * 8
 SCALING = Scaling(centre=(1.0,) * 9, scale=(2.0,) * 9, weight=(0.5,) * 9, clip=3.0)
+
+
+def contributions(
+    model: SegmentModel, point: Sequence[float], former: Matrix | None = None
+) -> Matrix:
+    """What each coordinate of one point says for the second centre against the first."""
+    return model.contributions(np.array([0]), np.array([1]), np.array([point]), former)
 
 
 def a_model(*recencies: float, margin: float = 0.0) -> SegmentModel:
@@ -32,37 +45,34 @@ def at(x: float) -> tuple[float, ...]:
     return (x, *REST)
 
 
-def place(model: SegmentModel, point: tuple[float, ...], own: int | None) -> Placement:
-    return model.place(model.spot(list(point)), own)
+def spots(model: SegmentModel, point: Sequence[float]) -> Spots:
+    return model.spots(np.array([point]))
+
+
+def place(model: SegmentModel, point: tuple[float, ...], own: int | None) -> Place:
+    return a_place(model, spots(model, point), own)
 
 
 def next_change(
     model: SegmentModel, point: tuple[float, ...], own: int
 ) -> tuple[float, int] | None:
-    return model.next_change(model.spot(list(point)), own)
+    return a_change(model, spots(model, point), own)
 
 
 def due(model: SegmentModel, point: tuple[float, ...], own: int, last: int, now: int) -> int:
-    return due_at(next_change(model, point, own), last, now)
+    change = next_change(model, point, own)
+    return due_at(change[0] if change else inf, last, now)
 
 
 def test_coordinates_are_transformed_scaled_clipped_and_weighted() -> None:
     model = SegmentModel(a_snapshot(scaling=SCALING), FEATURES, 0.1)
     vector = [0.0, 1.718281828459045, 1e9, 0, 0, 0, 0.5, -1e9, 3]
 
-    point = model.coordinates(vector)
+    (point,) = model.points(np.array([vector])).tolist()
 
     log_4 = 1.3862943611198906
     expected = [-0.25, 0.0, 1.5, -0.25, -0.25, -0.25, -0.125, -1.5, (log_4 - 1) / 2 / 2]
     assert point == pytest.approx(expected)
-
-
-def test_one_customer_is_placed_as_the_trainer_places_many() -> None:
-    model = SegmentModel(a_snapshot(scaling=SCALING), FEATURES, 0.1)
-    vector = FEATURES.vector(a_state(), day(40))
-    (many,) = coordinates([FEATURES.transform(vector)], SCALING).tolist()  # type: ignore[arg-type]
-
-    assert model.coordinates(vector) == pytest.approx(many)
 
 
 def test_a_newcomer_gets_the_nearest_centre() -> None:
@@ -118,9 +128,9 @@ def test_contributions_sum_to_the_difference_of_the_squared_distances() -> None:
         a_snapshot(centres=((1.0,) * 9, (2.0, *REST)), names=("A", "B")), FEATURES, 0
     )
     point = [0.1 * i for i in range(9)]
-    old, new = model.spot(point).distances
+    ((old, new),) = spots(model, point).distances
 
-    assert sum(model.contributions(0, 1, point)) == pytest.approx(old**2 - new**2)
+    assert contributions(model, point).sum() == pytest.approx(old**2 - new**2)
 
 
 def test_silence_moves_a_customer_to_the_next_centre_at_the_midpoint_of_the_axis() -> None:
@@ -149,7 +159,7 @@ def test_where_recency_is_clipped_time_stands_still() -> None:
     model = SegmentModel(snapshot, FEATURES, 0.0)
 
     assert next_change(model, at(1), 0) is None
-    assert model.place(model.locate((1e6, *REST)), 0).segment == 0
+    assert a_place(model, located(model, (1e6, *REST)), 0).segment == 0
 
 
 def test_due_is_the_first_millisecond_of_the_new_place_and_always_ahead() -> None:
@@ -172,7 +182,7 @@ def test_a_model_of_other_features_is_refused_with_both_names() -> None:
 def test_segments_are_found_by_their_lasting_id() -> None:
     model = a_model(1, 3)
 
-    assert [model.index(i) for i in (1, 2, 3, 0)] == [0, 1, None, None]
+    assert [model.index(i) for i in (1, 2, 3, 0)] == [0, 1, -1, -1]
 
 
 def test_the_newest_version_serves_and_a_few_before_are_kept() -> None:
@@ -258,5 +268,5 @@ def test_against_a_former_point_contributions_are_the_difference_of_both() -> No
     )
     now, then = [0.1 * i for i in range(9)], [0.3 * (i % 4) for i in range(9)]
 
-    apart = zip(model.contributions(0, 1, now), model.contributions(0, 1, then), strict=True)
-    assert model.contributions(0, 1, now, then) == pytest.approx([a - b for a, b in apart])
+    apart = contributions(model, now) - contributions(model, then)
+    assert contributions(model, now, np.array([then])) == pytest.approx(apart)

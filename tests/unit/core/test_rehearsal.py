@@ -20,7 +20,14 @@ from stream_app.core.rehearsal import (
     triggers,
 )
 from stream_app.core.versions import candidate
-from tests.builders import FEATURES, a_snapshot, axis, day
+from tests.builders import (
+    FEATURES,
+    a_place,
+    a_snapshot,
+    axis,
+    day,
+    located,
+)
 from tests.rehearsed import a_plan, ids, people
 
 WIDTH = len(FEATURES.names)
@@ -58,7 +65,7 @@ def test_everybody_is_placed_as_a_worker_places_them_one_by_one(margin: float, s
     together = place(points, model, current, margin)
 
     alone = [
-        worker.place(worker.locate(vector), worker.index(segment)).segment
+        a_place(worker, located(worker, vector), worker.index(segment)).segment
         for vector, segment in zip(population.vectors.tolist(), current.tolist(), strict=True)
     ]
     assert together.tolist() == [model.segments[i].id for i in alone]

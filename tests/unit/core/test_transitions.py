@@ -1,11 +1,10 @@
-import msgspec
 import pytest
 
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
 from stream_app.core.folds import CustomerState, fold_order
 from stream_app.core.model import Models
-from stream_app.core.transitions import Former, Judge, SegmentRef, next_change
+from stream_app.core.transitions import Judge, SegmentRef, next_change
 from tests.builders import (
     FEATURES,
     a_snapshot,
@@ -13,8 +12,10 @@ from tests.builders import (
     an_order,
     axis,
     day,
+    lapsed,
     serving,
 )
+from tests.builders import judged as judge_one
 
 ACTIVE, QUIET, GONE = (
     SegmentRef(id=i + 1, name=n) for i, n in enumerate(("Active", "Quiet", "Gone"))
@@ -29,7 +30,7 @@ def a_judge(models: Models | None = None) -> Judge:
 def judged(
     judge: Judge, state: CustomerState, at: float, cause: Reason = Reason.PURCHASE
 ) -> SegmentChanged | None:
-    return judge.judge("ann", state, day(at), cause).move
+    return judge_one(judge, state, day(at), cause)
 
 
 def moved(
@@ -143,7 +144,7 @@ def test_a_renamed_segment_is_no_move_and_the_chain_keeps_the_name_that_was_told
 def test_moves_form_a_chain_without_holes() -> None:
     judge = a_judge()
     state = settled(judge)
-    moves = judge.catch_up("ann", state, day(1000))
+    moves = lapsed(judge, state, day(1000))
     fold_order(state, an_order("e2", 1000), FEATURES.half_life_ms)
     back = moved(judge, state, 1000)
 
@@ -161,13 +162,13 @@ def test_every_lapse_happens_at_its_own_due_instant() -> None:
     dues = []
     for _ in range(2):
         dues.append(state.due)
-        assert judge.catch_up("ann", state, state.due - 1) == []
-        (move,) = judge.catch_up("ann", state, state.due)
+        assert lapsed(judge, state, state.due - 1) == []
+        (move,) = lapsed(judge, state, state.due)
         assert to_ms(move.occurred_at) == dues[-1] == state.entered
         assert (move.reason, move.source.offset) == (Reason.LAPSE, None)
 
     once = settled(judge)
-    assert [to_ms(m.occurred_at) for m in judge.catch_up("ann", once, day(9999))] == dues
+    assert [to_ms(m.occurred_at) for m in lapsed(judge, once, day(9999))] == dues
     assert once.due == state.due == 0
 
 
@@ -177,7 +178,7 @@ def test_a_lapse_is_driven_by_silence_alone() -> None:
     centres = ((axis(3), 0.0, *[0.0] * 7), (axis(300), 0.5, *[0.0] * 7))
     judge = a_judge(serving(a_snapshot(scaling=scaling, centres=centres, names=("A", "B"))))
 
-    (driver,) = judge.catch_up("ann", settled(judge), day(900))[0].drivers
+    (driver,) = lapsed(judge, settled(judge), day(900))[0].drivers
 
     assert (driver.feature, driver.unit, driver.before) == ("recency_days", "days", 0.0)
     assert 3 < driver.after < 300
@@ -189,12 +190,12 @@ def test_next_change_says_what_the_due_time_does() -> None:
     first = moved(judge, state := a_state(), 0)
     assert first.next_change is not None
 
-    (second,) = judge.catch_up("ann", state, to_ms(first.next_change.at))
+    (second,) = lapsed(judge, state, to_ms(first.next_change.at))
     assert (second.occurred_at, second.current) == (first.next_change.at, first.next_change.segment)
-    (third,) = judge.catch_up("ann", state, day(9999))
+    (third,) = lapsed(judge, state, day(9999))
     assert third.next_change is None
-    spot = serving().current.locate(FEATURES.vector(state, day(9999)))
-    assert next_change(state, serving().current, spot) is None
+    vector = FEATURES.vector(state, day(9999))
+    assert next_change(state, serving().current, vector) is None
 
 
 def a_spread_snapshot() -> Models:
@@ -209,10 +210,10 @@ def test_drivers_are_the_three_that_spoke_most_for_the_new_segment() -> None:
     judge = a_judge(a_spread_snapshot())
     state = a_state(an_order(total=0.5), an_order("e2", 0, 0.5))
     judged(judge, state, 0)
-    former = Former(msgspec.structs.replace(state), day(0))
+    former = FEATURES.row(state), day(0)
     fold_order(state, an_order("e3", 0, 4000.0), FEATURES.half_life_ms)
 
-    move = judge.judge("ann", state, day(0), Reason.PURCHASE, former).move
+    move = judge_one(judge, state, day(0), former=former)
 
     assert move is not None
     assert [d.feature for d in move.drivers] == [
