@@ -69,7 +69,7 @@ class _Scored:
     vectors: Matrix
     points: Matrix
     distances: Matrix
-    own: Sequence[int]
+    own: Indices
     placed: Placements
     changes: Changes
 
@@ -96,16 +96,13 @@ class Judge:
         if not cases:
             return 0
         scored = _score(self.models.current, cases)
-        version, moved, reasons = scored.model.version, [], []
         silences = scored.changes.silence.tolist()
-        placed = scored.placed.segment.tolist()
-        for i, (case, own, segment) in enumerate(zip(cases, scored.own, placed, strict=True)):
-            state = case.state
-            if segment != own:
-                moved.append(i)
-                reasons.append(_reason(scored, i, self.models))
-            state.model = version
-            state.due = due(silences[i], state.last, case.at)
+        moved = np.flatnonzero(scored.placed.segment != scored.own).tolist()
+        reasons = _reasons(scored, moved, self.models)
+        version = scored.model.version
+        for case, silence in zip(cases, silences, strict=True):
+            case.state.model = version
+            case.state.due = due(silence, case.state.last, case.at)
         if moved:
             self._move(scored, moved, reasons)
         return int(scored.placed.held.sum())
@@ -185,22 +182,38 @@ def _score(model: SegmentModel, cases: Sequence[Case]) -> _Scored:
     points, distances = spots = model.locate(vectors)
     placed = model.place(spots, own)
     changes = model.next_change(spots, placed.segment)
-    return _Scored(model, cases, vectors, points, distances, own.tolist(), placed, changes)
+    return _Scored(model, cases, vectors, points, distances, own, placed, changes)
 
 
-def _reason(scored: _Scored, index: int, models: Models) -> Reason:
-    """Tell a customer who moved from a boundary that moved, by asking the previous model."""
-    case = scored.cases[index]
-    if not case.state.segment:
-        return Reason.INITIAL
-    if case.state.model == scored.model.version:
-        return case.cause
-    previous = models.get(case.state.model)
-    if case.cause is Reason.MODEL or previous is None:
-        return Reason.MODEL
-    own = previous.indices([case.state.segment])
-    placed = previous.place(previous.locate(scored.vectors[index : index + 1]), own)
-    return case.cause if placed.segment[0] != own[0] else Reason.MODEL
+def _reasons(scored: _Scored, moved: Sequence[int], models: Models) -> list[Reason]:
+    """Tell customers who moved from boundaries that moved, by asking the models before."""
+    cases, reasons = [scored.cases[i] for i in moved], []
+    stayed = _stayed(scored, moved, models)
+    for i, case in zip(moved, cases, strict=True):
+        if not case.state.segment:
+            reasons.append(Reason.INITIAL)
+        else:
+            reasons.append(Reason.MODEL if i in stayed else case.cause)
+    return reasons
+
+
+def _stayed(scored: _Scored, moved: Sequence[int], models: Models) -> set[int]:
+    """Find those whom the model that judged them last would not have moved, or cannot say."""
+    now, found = scored.model.version, set()
+    before: dict[int, list[int]] = {}
+    for i in moved:
+        if scored.cases[i].state.model != now:
+            before.setdefault(scored.cases[i].state.model, []).append(i)
+    for version, group in before.items():
+        previous = models.get(version)
+        if previous is None:
+            found.update(group)
+            continue
+        own = previous.indices([scored.cases[i].state.segment for i in group])
+        placed = previous.place(previous.locate(scored.vectors[group]), own)
+        stays = (placed.segment == own).tolist()
+        found.update(i for i, same in zip(group, stays, strict=True) if same)
+    return found
 
 
 def _drivers(scored: _Scored, moved: Sequence[int]) -> list[tuple[contracts.Driver, ...]]:
@@ -212,8 +225,8 @@ def _drivers(scored: _Scored, moved: Sequence[int]) -> list[tuple[contracts.Driv
     model, features = scored.model, scored.model.features
     cases = [scored.cases[i] for i in moved]
     new = scored.placed.segment[moved]
-    old = np.array([scored.own[i] for i in moved])
-    old = np.where(old == NOWHERE, _runners_up(scored.distances[moved], new), old)
+    own = scored.own[moved]
+    old = np.where(own == NOWHERE, _runners_up(scored.distances[moved], new), own)
     vectors, points = scored.vectors[moved], scored.points[moved]
     then, gain = vectors.copy(), model.contributions(old, new, points)
     if known := [n for n, case in enumerate(cases) if case.former]:

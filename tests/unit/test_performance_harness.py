@@ -88,7 +88,7 @@ def test_the_innermost_frame_with_a_duty_decides() -> None:
 
 
 def test_scoring_for_the_sample_counts_as_the_sample() -> None:
-    stack = ["Lane._sample (stream_app/lane.py:9)", "FeatureSet.vector (core/features.py:3)"]
+    stack = ["Duties.sample (stream_app/duties.py:9)", "FeatureSet.vector (core/features.py:3)"]
 
     assert budget.duty_of(stack) == "sample for the trainer"
 

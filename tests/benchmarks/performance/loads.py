@@ -14,11 +14,12 @@ from producers.complete_journey import load_complete_journey
 from producers.sources import DAY_MS, Basket, Line, iso
 
 START_MS = 1_735_689_600_000  # 1 January 2025
-SPAN_DAYS = 240
+GAP_DAYS = 5.8  # between two baskets of a household of The Complete Journey, on average
 CATEGORIES = tuple(f"{word} {i}" for i in range(4) for word in ("Groceries", "Garden", "Clothing"))
 CHANNELS = ("web", "app", "store")
 ZIPF_EXPONENT = 1.1
 JOURNEY_COPIES = 66  # of 2,469 households
+JOURNEY_FROM = 30_000  # baskets: March, when nearly every household has bought
 FLUSH_S = 120.0
 
 Event = tuple[str, bytes]
@@ -50,16 +51,19 @@ def customers_of(name: str, count: int, customers: int, seed: int) -> NDArray[np
 def shop(
     name: str, count: int, customers: int, seed: int, times: Sequence[int] | None = None
 ) -> list[Event]:
-    """Purchases of three items, 400 to 500 bytes; ``times`` in ms, by default over 240 days."""
+    """Purchases of three items, 400 to 500 bytes.
+
+    ``times`` in ms; by default a customer buys as often as a household of The Complete Journey.
+    """
     who = customers_of(name, count, customers, seed).tolist()
     rng = np.random.default_rng(seed + 1)
     prices = np.round(rng.uniform(1, 30, (count, 3)), 2).tolist()
-    step = SPAN_DAYS * DAY_MS // count
+    step = GAP_DAYS * DAY_MS / customers
     encode = msgspec.json.Encoder().encode
     made = []
     for n, (number, price) in enumerate(zip(who, prices, strict=True)):
         customer = f"c{number}"
-        at = times[n] if times else START_MS + n * step
+        at = times[n] if times else START_MS + round(n * step)
         lines = [
             Line(f"article-{number % 89:03}-{i:06}", CATEGORIES[(n + number + i) % 12], 2.0, p)
             for i, p in enumerate(price)
@@ -72,14 +76,12 @@ def shop(
 
 
 def journey(count: int) -> list[Event]:
-    """Baskets spread over the whole year, each bought by 66 households of shifted ids."""
-    source = load_complete_journey()
+    """Baskets as they follow each other, each bought by 66 households of shifted ids."""
     wanted = -(-count // JOURNEY_COPIES)
-    step = max(1, (source.facts.purchases or 0) // wanted)
-    records = (record for record in source if record.kind == "purchase")
+    records = (record for record in load_complete_journey() if record.kind == "purchase")
     decode, encode = msgspec.json.Decoder(Basket).decode, msgspec.json.Encoder().encode
     made: list[Event] = []
-    for record in islice(records, 0, None, step):
+    for record in islice(records, JOURNEY_FROM, JOURNEY_FROM + wanted):
         basket, event = decode(record.value), record.value
         customer, event_id = basket.customer_id, basket.event_id
         for copy in range(JOURNEY_COPIES):

@@ -17,7 +17,7 @@ from producers.sources import Basket
 from stream_app.config import Settings, environment
 from stream_app.demo.system import Child
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
-from tests.benchmarks.performance.loads import Load, a_load
+from tests.benchmarks.performance.loads import START_MS, Load, a_load
 from tests.benchmarks.performance.population import Maker, put, snapshot_of
 from tests.benchmarks.performance.results import Findings, Row
 from tests.benchmarks.performance.stage import Program, Sample, Speed, speed, until
@@ -27,7 +27,6 @@ SIZES = (10_000, 100_000, 1_000_000)
 SAME_15, SAME_10 = Bar("<=", 1.15), Bar("<=", 1.1)
 REPLAY_BAR = Bar(">=", 1.5)
 NEVER = 0.01  # customers a second
-SPAN_END_MS = 1_756_425_600_000  # 240 days after the first event
 
 
 def measure(bench: Bench) -> Findings:
@@ -66,7 +65,7 @@ def _grown(bench: Bench, size: int) -> Speed:
         names = [name for n in range(size) if (name := f"c{n}") not in known]
         put(
             ours.settings,
-            Maker(ours.settings, snapshot_of(ours.settings)).crowd(names, SPAN_END_MS, bench.seed),
+            Maker(ours.settings, snapshot_of(ours.settings)).crowd(names, START_MS, bench.seed),
         )
         restart(ours, rescore_per_second=NEVER)
         return speed(ours.work_off(), load.timed)
