@@ -48,7 +48,7 @@ class Duties:
     async def lapse(self, session: Session, wall: int) -> Outcome | None:
         """Let some customers lapse whose silence is due."""
         outcome = await self._pipeline.lapse(session, wall, self._portion)
-        self.pressing, self._portion = outcome is not None, LEAST_CUSTOMERS
+        self.pressing = outcome is not None
         return outcome
 
     async def rescore(self, session: Session, wall: int) -> Outcome | None:
@@ -56,10 +56,11 @@ class Duties:
         passed, self._last = (wall - self._last) / 1000, wall
         self._draws.wait(passed)
         models = self._pipeline.models
-        start = self._walk.due(models.current.version, passed) if models else None
+        portion, self._portion = self._portion, LEAST_CUSTOMERS
+        start = self._walk.due(models.current.version, passed, portion) if models else None
         if start is None:
             return None
-        cursor, outcome = await self._pipeline.rescore(session, start, LEAST_CUSTOMERS, wall)
+        cursor, outcome = await self._pipeline.rescore(session, start, portion, wall)
         self._walk.reached(cursor)
         return outcome
 

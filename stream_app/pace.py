@@ -47,7 +47,7 @@ class Draws:
 
 
 class Walk:
-    """The walk over all customers after a new model, 48 at a time at a bounded rate.
+    """The walk over all customers after a new model, in portions, at a bounded rate.
 
     A walk under way is finished before the next begins: models that come fast must not keep it
     from ever reaching the end.
@@ -63,16 +63,16 @@ class Walk:
         """Forget which model was walked for."""
         self._version = 0
 
-    def due(self, version: int, passed: float) -> int | None:
-        """Tell where the next portion starts, if one is due, ``passed`` seconds after the last."""
+    def due(self, version: int, passed: float, portion: int = LEAST_CUSTOMERS) -> int | None:
+        """Tell where a portion starts if that many are due, ``passed`` seconds after the last."""
         if self._cursor is None:
             if self._version == version:
                 return None
             self._version, self._cursor = version, 0
-        self._budget = min(max(self._rate, LEAST_CUSTOMERS), self._budget + self._rate * passed)
-        if self._budget < LEAST_CUSTOMERS:
+        self._budget = min(max(self._rate, portion), self._budget + self._rate * passed)
+        if self._budget < portion:
             return None
-        self._budget -= LEAST_CUSTOMERS
+        self._budget -= portion
         return self._cursor
 
     def reached(self, cursor: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
@@ -28,7 +29,6 @@ class KafkaPublisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
-        self._partitioner = DefaultPartitioner()
         self._lock = asyncio.Lock()
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -45,11 +45,11 @@ class KafkaPublisher:
     async def _send(self, messages: Sequence[Outgoing]) -> None:
         producer = await self._started()
         topics = {message.topic for message in messages}
-        known = {topic: sorted(await producer.partitions_for(topic)) for topic in topics}
+        known = {t: tuple(sorted(await producer.partitions_for(t))) for t in topics}
         parts: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
         for message in messages:
             partitions = known[message.topic]
-            partition = self._partitioner(message.key, partitions, partitions)
+            partition = _partition(message.key, partitions)
             parts[message.topic, partition].append(message)
         waiting = [
             await producer.send_batch(batch, topic, partition=partition)
@@ -85,6 +85,22 @@ class KafkaPublisher:
             producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+
+_partitioner = DefaultPartitioner()
+
+
+@lru_cache(65_536)
+def _keyed(key: bytes, partitions: tuple[int, ...]) -> int:
+    """Remember where keys go: the hash is written in Python."""
+    return int(_partitioner(key, partitions, partitions))
+
+
+def _partition(key: bytes | None, partitions: tuple[int, ...]) -> int:
+    """Choose as any Kafka client does: by the key's hash, and at random without a key."""
+    if key is None:
+        return int(_partitioner(None, partitions, partitions))
+    return _keyed(key, partitions)
 
 
 def _batches(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> Iterator[BatchBuilder]:

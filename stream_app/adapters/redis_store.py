@@ -121,6 +121,10 @@ class RedisStore:
     def _customer(self, partition: int, customer_id: str) -> str:
         return self._key(partition, f"c{STATE_VERSION}:{customer_id}")
 
+    def _customers(self, partition: int, customers: Sequence[str]) -> list[str]:
+        prefix = self._customer(partition, "")
+        return [prefix + customer for customer in customers]
+
     async def claim(self, partition: int, owner: str) -> Claim:
         """Take the partition with a greater epoch; see `PartitionStore.claim`."""
         with _translated():
@@ -137,7 +141,7 @@ class RedisStore:
     async def apply(self, partition: int, epoch: int, batch: Batch) -> Applied:
         """Write a batch, all or nothing; see `PartitionStore.apply`."""
         keys = [self._key(partition, name) for name in ("wm", "due", "out")]
-        keys += [self._customer(partition, write.customer_id) for write in batch.customers]
+        keys += self._customers(partition, [write.customer_id for write in batch.customers])
         args: list[Any] = [epoch, batch.id, batch.after, batch.topic]
         args += [batch.base, batch.next, batch.clock]
         args += group([pair for pair in batch.counts.items() if pair[1]])
@@ -153,7 +157,7 @@ class RedisStore:
         if not customers:
             return []
         with _translated():
-            values = await self._redis.mget([self._customer(partition, c) for c in customers])
+            values = await self._redis.mget(self._customers(partition, customers))
         return [None if value is None else _state.decode(value) for value in values]
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:

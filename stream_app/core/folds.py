@@ -122,8 +122,10 @@ def fold_order(state: CustomerState, order: Order, half_life_ms: float) -> None:
     state.spend += order.total
     state.discount += order.discount
     state.lines += order.lines
-    state.decayed_orders = round(state.decayed_orders + weight, 6)
-    state.decayed_spend = round(state.decayed_spend + weight * order.total / MICROS, 4)
+    # Rounding by hand: round() goes by way of a text.
+    state.decayed_orders = int((state.decayed_orders + weight) * 1e6 + 0.5) / 1e6
+    spend = state.decayed_spend + weight * order.total / MICROS
+    state.decayed_spend = int(spend * 1e4 + 0.5) / 1e4
     _count_categories(state, order.categories, weight)
     if order.channel is not None:
         _count_channel(state.channels, order.channel)
@@ -152,13 +154,14 @@ def _advance(state: CustomerState, at: int, half_life_ms: float) -> float:
 def _count_categories(
     state: CustomerState, categories: Sequence[tuple[str, int]], weight: float
 ) -> None:
-    kept = state.categories
+    kept, sketch = state.categories, state.sketch
     for name, micros in categories:
         kept[name] = kept.get(name, 0) + int(weight * micros / CENT + 0.5)
-        state.sketch |= _sketched(name)
-    if len(kept) > MAX_CATEGORIES:
-        for name in sorted(kept, key=lambda name: (kept[name], name))[:-MAX_CATEGORIES]:
-            del kept[name]
+        sketch |= _sketched(name)
+    state.sketch = sketch
+    while len(kept) > MAX_CATEGORIES:
+        least = min(kept.values())
+        del kept[min([name for name, spent in kept.items() if spent == least])]
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ in the model in their states.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -128,11 +129,11 @@ class Judge:
         all_drivers = _drivers(scored, moved)
         margins, winners = scored.placed.margin.tolist(), scored.changes.winner.tolist()
         placed, segments = scored.placed.segment.tolist(), scored.model.segments
+        emitted = to_datetime(self.emitted)
         for i, reason, drivers in zip(moved, reasons, all_drivers, strict=True):
             case, target = scored.cases[i], segments[placed[i]]
-            state, former = case.state, None
-            if state.segment:
-                former = SegmentRef(id=state.segment, name=state.segment_name)
+            state = case.state
+            former = _ref(state.segment, state.segment_name) if state.segment else None
             state.segment, state.segment_name, state.entered = target.id, target.name, case.at
             state.sequence += 1
             change = SegmentChanged(
@@ -141,10 +142,10 @@ class Judge:
                 epoch=self.epoch,
                 sequence=state.sequence,
                 previous=former,
-                current=SegmentRef(id=target.id, name=target.name),
+                current=_ref(target.id, target.name),
                 reason=reason,
                 occurred_at=to_datetime(case.at),
-                emitted_at=to_datetime(self.emitted),
+                emitted_at=emitted,
                 model_version=scored.model.version,
                 margin=round(margins[i], 4),
                 drivers=drivers,
@@ -164,6 +165,11 @@ class Judge:
             offset=record.offset,
             published_at=_published(record),
         )
+
+
+@lru_cache(1024)
+def _ref(segment_id: int, name: str) -> contracts.SegmentRef:
+    return SegmentRef(id=segment_id, name=name)
 
 
 def _published(record: Record) -> datetime | None:
@@ -236,19 +242,27 @@ def _drivers(scored: _Scored, moved: Sequence[int]) -> list[tuple[contracts.Driv
         gain[known] = model.contributions(old[known], new[known], points[known], former)
     order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
     ranked = np.take_along_axis(gain, order, axis=1) > 0
-    facts = zip(cases, new, order.tolist(), ranked.sum(axis=1), then.tolist(), vectors.tolist())  # noqa: B905
+    names, units = features.names, [feature.unit for feature in features.features]
+    best = [
+        [(j, names[j], units[j]) for j in row[:speaking]]
+        for row, speaking in zip(order.tolist(), ranked.sum(axis=1).tolist(), strict=True)
+    ]
+    profiles = [model.segments[place].profile for place in new.tolist()]
+    told = zip(cases, best, profiles, then.tolist(), vectors.tolist(), strict=True)
     return [
         tuple(
-            Driver(
-                feature=features.features[j].name,
-                unit=features.features[j].unit,
-                before=before[j] if case.former or case.state.segment else None,
-                after=after[j],
-                typical=model.segments[place].profile[features.features[j].name],
-            )
-            for j in best[:speaking]
+            [
+                Driver(
+                    feature=name,
+                    unit=unit,
+                    before=before[j] if case.former or case.state.segment else None,
+                    after=after[j],
+                    typical=profile[name],
+                )
+                for j, name, unit in ranking
+            ]
         )
-        for case, place, best, speaking, before, after in facts
+        for case, ranking, profile, before, after in told
     ]
 
 
@@ -262,14 +276,14 @@ def _runners_up(distances: Matrix, nearest: Indices) -> Indices:
 
 def facts(state: CustomerState, at: int) -> contracts.Facts:
     """Summarise the customer at ``at`` (ms) for a campaign."""
-    top = sorted(state.categories, key=lambda name: (-state.categories[name], name))
+    top = sorted([(-spent, name) for name, spent in state.categories.items()])
     spend = state.spend / MICROS
     return Facts(
         recency_days=round(max(0, at - state.last) / DAY_MS, 4),
         orders=state.orders,
-        spend=round(spend, 6),
+        spend=spend,
         average_basket=round(spend / state.orders, 6) if state.orders else 0.0,
-        top_categories=tuple(top[:TOP_CATEGORIES]),
+        top_categories=tuple([name for _, name in top[:TOP_CATEGORIES]]),
     )
 
 
@@ -289,4 +303,4 @@ def _next_change(model: SegmentModel, winner: int, at: int) -> contracts.NextCha
     if not at:
         return None
     segment = model.segments[winner]
-    return NextChange(at=to_datetime(at), segment=SegmentRef(id=segment.id, name=segment.name))
+    return NextChange(at=to_datetime(at), segment=_ref(segment.id, segment.name))

@@ -178,12 +178,13 @@ class Turn:
         return state
 
     def _emit(self, cases: Sequence[Case]) -> None:
-        for case in cases:
-            for move in case.moves:
-                self.moves[move.reason] += 1
-                self._resize(move.previous.id if move.previous else 0, -1)
-                self._resize(move.current.id, +1)
-                self.outbox.append(change_message(self.rules.changes, move))
+        moves = [move for case in cases for move in case.moves]
+        self.outbox += [change_message(self.rules.changes, move) for move in moves]
+        self.moves.update([move.reason for move in moves])
+        for segment, count in Counter([move.current.id for move in moves]).items():
+            self._resize(segment, count)
+        for segment, count in Counter([m.previous.id for m in moves if m.previous]).items():
+            self._resize(segment, -count)
 
     def _resize(self, segment_id: int, by: int) -> None:
         """Keep count of the customers in each segment."""
