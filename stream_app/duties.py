@@ -20,7 +20,8 @@ PublishSample = Callable[[PopulationSample], Coroutine[Any, Any, None]]
 class Duties:
     """The work between the chunks of one partition. ``wall``: the present in ms.
 
-    ``pressing``: whether more is to be done at once.
+    ``pressing``: whether more is to be done at once; ``has_backlog``: whether the last chunk was
+    large, so that more records wait.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Duties:
         self._draws = Draws(settings.sample_floor)
         self._sampling: asyncio.Task[None] | None = None
         self._portion = LEAST_CUSTOMERS
+        self.has_backlog = False
         self._last = wall
 
     def begin(self) -> None:
@@ -43,6 +45,7 @@ class Duties:
     def chunk(self, records: int, before: int, after: int) -> None:
         """Note a chunk of so many records that moved the event clock (ms)."""
         self._portion = min(MOST_CUSTOMERS, max(LEAST_CUSTOMERS, records // 2))
+        self.has_backlog = records >= self._settings.chunk_records // 2
         self._draws.add(self._settings.samples(records, before, after))
 
     async def lapse(self, session: Session, wall: int) -> Outcome | None:
@@ -57,7 +60,9 @@ class Duties:
         self._draws.wait(passed)
         models = self._pipeline.models
         portion, self._portion = self._portion, LEAST_CUSTOMERS
-        start = self._walk.due(models.current.version, passed, portion) if models else None
+        backlog, self.has_backlog = self.has_backlog, False
+        version = models.current.version if models else 0
+        start = self._walk.due(version, passed, portion, backlog=backlog) if models else None
         if start is None:
             return None
         cursor, outcome = await self._pipeline.rescore(session, start, portion, wall)

@@ -6,6 +6,7 @@ LEAST_CUSTOMERS = 48
 SAMPLE_CUSTOMERS = 64
 SAVED_CUSTOMERS = 256
 DAY_MS = 86_400_000
+BACKLOG_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Draws:
 class Walk:
     """The walk over all customers after a new model, in portions, at a bounded rate.
 
+    While a backlog is worked off the rate is a quarter: whoever buys is judged anew all the same.
+
     A walk under way is finished before the next begins: models that come fast must not keep it
     from ever reaching the end.
     """
@@ -63,13 +66,16 @@ class Walk:
         """Forget which model was walked for."""
         self._version = 0
 
-    def due(self, version: int, passed: float, portion: int = LEAST_CUSTOMERS) -> int | None:
+    def due(
+        self, version: int, passed: float, portion: int = LEAST_CUSTOMERS, *, backlog: bool = False
+    ) -> int | None:
         """Tell where a portion starts if that many are due, ``passed`` seconds after the last."""
         if self._cursor is None:
             if self._version == version:
                 return None
             self._version, self._cursor = version, 0
-        self._budget = min(max(self._rate, portion), self._budget + self._rate * passed)
+        gained = self._rate * passed * (BACKLOG_SHARE if backlog else 1.0)
+        self._budget = min(max(self._rate, portion), self._budget + gained)
         if self._budget < portion:
             return None
         self._budget -= portion

@@ -3,9 +3,11 @@
 import pytest
 
 from stream_app.core.model import Models
-from stream_app.pace import DAY_MS, LaneSettings
+from stream_app.duties import Duties
+from stream_app.pace import DAY_MS, LaneSettings, Walk
 from tests.builders import (
     a_chunk,
+    a_pipeline,
     a_record,
     a_snapshot,
     changes_in,
@@ -54,3 +56,28 @@ def test_samples_are_a_share_of_the_events_or_a_number_a_day_whichever_is_more()
     assert rates.samples(1000, DAY_MS, 2 * DAY_MS) == 100
     assert rates.samples(10, DAY_MS, 3 * DAY_MS) == 100
     assert rates.samples(10, 0, 9000 * DAY_MS) == 1
+
+
+@pytest.mark.parametrize(("backlog", "seconds"), [(False, 1), (True, 4)])
+def test_the_walk_after_a_new_model_takes_four_times_as_long_while_there_is_a_backlog(
+    *, backlog: bool, seconds: int
+) -> None:
+    walk = Walk(100)
+
+    portions = [walk.due(2, 0.1, 10, backlog=backlog) is not None for _ in range(40)]
+
+    assert sum(portions) == 40 // seconds
+
+
+async def test_full_chunks_are_a_backlog_until_there_are_smaller_ones() -> None:
+    world = World(settings=LaneSettings(0, 0, 0, 100, chunk_records=10))
+    lane = world.lane()
+    await lane.claim()
+    duties = Duties(a_pipeline(world.store), world.publish_sample, world.settings, 0)
+    paces = []
+    for records in (10, 2, 10):
+        duties.chunk(records, 0, 0)
+        paces.append(duties.has_backlog)
+        await duties.rescore(lane.session, 1000)
+
+    assert paces == [True, False, True]

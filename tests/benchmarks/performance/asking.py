@@ -63,6 +63,10 @@ class Store:
         stats = self.client.info("commandstats")
         return int(stats.get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
+    def moves(self) -> int:
+        """Return how many messages went through the outbox since the store started."""
+        return self.calls("xadd")
+
     def memory(self) -> int:
         """Return the bytes in use, all keys counted."""
         return int(self.client.info("memory")["used_memory"])

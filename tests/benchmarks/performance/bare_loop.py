@@ -1,7 +1,7 @@
 """The limit: a consumer loop that decodes, reads and writes as our worker does, and no more.
 
-No framework, no scoring, no moves. One MGET and one call of our own script a chunk of 512 records,
-on the states that our worker left in the store.
+No framework, no scoring. One MGET and one call of our own script a chunk of 512 records, on the
+states that our worker left in the store, and as many messages through the outbox as our worker had.
 """
 
 import sys
@@ -23,6 +23,7 @@ from stream_app.ports import CustomerWrite
 
 CHUNK = 512
 IDLE_S = 0.05
+MESSAGE = b"m" * 890  # a segment change, packed
 
 
 class Taken(NamedTuple):
@@ -43,9 +44,10 @@ class Partition:
         self.next, self.batches, self.last = start, 0, ""
         self.waiting: list[Message] = []
         wm, out = loop.key(number, "wm"), loop.key(number, "out")
+        self.out, self.sent, self.owed = loop.key(number, "bare-out"), 0, 0.0
         fields = loop.claim(keys=[wm, out], args=["bare"])[0]
         self.epoch = int(dict(zip(fields[::2], fields[1::2], strict=True))[b"epoch"])
-        self.fixed = [wm, loop.key(number, "due"), loop.key(number, "bare-out")]
+        self.fixed = [wm, loop.key(number, "due"), self.out]
 
     def chunk(self, messages: Sequence[Message]) -> None:
         """Decode, read, write."""
@@ -76,16 +78,29 @@ class Partition:
         args: list[Any] = [self.epoch, batch, self.last, "bare", self.next, following, 1]
         args += group([("bare", count)])
         args += group([customer_args(CustomerWrite(c, s, s.due)) for c, s in states.items()])
-        status = self.loop.apply(keys=[*self.fixed, *keys], args=[*args, 0])[0]
+        messages = self._messages(count)
+        args += group([(i, MESSAGE) for i in messages])
+        status = self.loop.apply(keys=[*self.fixed, *keys], args=args)[0]
         if status != b"OK":
             raise SystemExit(f"partition {self.number}: the store says {status.decode()}")
+        if messages:
+            self.loop.client.xdel(self.out, *messages)
         self.next, self.last = following, batch
+
+    def _messages(self, count: int) -> list[str]:
+        """Ids of the messages that so many records owe the outbox."""
+        self.owed += count * self.loop.moves
+        due = int(self.owed)
+        self.owed -= due
+        self.sent += due
+        return [f"{self.epoch}-{n}" for n in range(self.sent - due + 1, self.sent + 1)]
 
 
 class Loop:
     """The process: consumer, store, and a chunk in the making for each partition."""
 
-    def __init__(self, settings: Settings, starts: Sequence[int]) -> None:
+    def __init__(self, settings: Settings, starts: Sequence[int], moves: float) -> None:
+        self.moves = moves
         self.client = redis.Redis.from_url(settings.redis_url)
         store = RedisStore(cast("Any", self.client), settings.namespace, settings.topic_purchases)
         self.key, self.customer = store._key, store._customer
@@ -127,4 +142,5 @@ class Loop:
 
 if __name__ == "__main__":
     given = msgspec.json.decode(sys.argv[1])
-    Loop(Settings.model_validate(given["settings"]), given["starts"]).run(given["total"])
+    settings = Settings.model_validate(given["settings"])
+    Loop(settings, given["starts"], given["moves"]).run(given["total"])

@@ -80,7 +80,8 @@ class Runtime:
     """Our system at work.
 
     ``started``: seconds from its start to the first applied record; ``memory``: bytes in the store
-    before; ``positions``: where each partition stood when the timed part began.
+    before; ``positions``: where each partition stood when the timed part began; ``moves``: messages
+    for the outbox per record of that part.
     """
 
     settings: Settings
@@ -90,16 +91,18 @@ class Runtime:
     started: float
     memory: int
     positions: list[int] = field(default_factory=list)
+    moves: float = 0.0
 
     def work_off(self) -> list[Sample]:
         """Fill the topic while the workers are held, let go, and look on until all is applied."""
         store, load = self.store, self.load
-        self.positions = store.positions()
+        self.positions, before = store.positions(), store.moves()
         with held(*self.system.workers):
             fill(
                 self.settings.kafka_broker, self.settings.topic_purchases, load.events[load.warm :]
             )
         samples = watch(lambda: store.applied() - load.warm, load.timed, *self.system.workers)
+        self.moves = (store.moves() - before) / load.timed
         self._verify()
         return samples
 
@@ -143,7 +146,8 @@ def bare(done: Runtime) -> Speed:
     load, settings = done.load, done.settings
     values = {"settings": settings.model_dump(mode="json"), "total": load.timed}
     starts, store = done.positions, done.store
-    with Program.of("bare_loop", values | {"starts": starts}) as loop:
+    values |= {"starts": starts, "moves": done.moves}
+    with Program.of("bare_loop", values) as loop:
         samples = watch(lambda: _since(store.positions("bare"), starts), load.timed, loop)
         loop.wait()
     return speed(samples, load.timed)

@@ -37,8 +37,8 @@ same broker and the same store.
   would write first: an agent, River's KMeans, Redis GET and SET for each event. It is timed on
   fewer events of the same topic, by the SET commands that the store counts.
 - *bare loop*: [bare_loop.py](../tests/benchmarks/performance/bare_loop.py), the limit: the same
-  decoding and the same reads and writes on the states that this worker stored, without framework,
-  cache, scoring, moves, metrics, samples.
+  decoding and the same reads and writes on the states that this worker stored, and as many messages
+  through the outbox; without framework, cache, scoring, metrics, samples, publishing.
 
 Reproduce with `make bench`; `make bench ARGS=--help` tells how to run parts of it, the full sizes,
 and Apache Kafka. Every row is in [performance.json](performance.json).
