@@ -7,7 +7,7 @@ and the derived type may only be narrower.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
@@ -67,7 +67,7 @@ class _Shape:
         self._known = known
         self._checks: list[tuple[str, Check]] = []
         self._moments: list[str] = []
-        self._lists: list[tuple[str, _Shape]] = []
+        self._lists: list[tuple[str, list[tuple[str, Check]]]] = []
         required = schema.get("required", ())
         fields: list[Any] = []
         for field, part in schema["properties"].items():
@@ -102,7 +102,9 @@ class _Shape:
     def _list(self, field: str, part: Mapping[str, Any]) -> Any:
         name = part["items"]["$ref"].rpartition("/")[2]
         shape = _Shape(name, self._known[name], self._known)
-        self._lists.append((field, shape))
+        if shape._moments or shape._lists:
+            raise TypeError(f"{field}: only lists of plain objects can be read fast")
+        self._lists.append((field, shape._checks))
         return tuple[shape.struct, ...]  # type: ignore[name-defined]
 
     def fits(self, found: Any) -> bool:
@@ -116,9 +118,13 @@ class _Shape:
             if not MOMENT(text):
                 return False
             setattr(found, field, datetime.fromisoformat(text))
-        for field, shape in self._lists:
-            fits = shape.fits
-            for one in getattr(found, field):
-                if not fits(one):
-                    return False
-        return True
+        return all(_fit(getattr(found, field), checks) for field, checks in self._lists)
+
+
+def _fit(items: Iterable[object], checks: Sequence[tuple[str, Check]]) -> bool:
+    for field, check in checks:
+        for one in items:
+            text = getattr(one, field)
+            if text is not None and not check(text):
+                return False
+    return True

@@ -115,7 +115,7 @@ def _options() -> argparse.Namespace:
         "--only", type=_names, default=list(EXPERIMENTS), metavar="NAME,...", help=f"of {names}"
     )
     parser.add_argument(
-        "--events", type=int, default=200_000, help="timed events of our worker (%(default)s)"
+        "--events", type=int, default=100_000, help="timed events of our worker (%(default)s)"
     )
     parser.add_argument(
         "--customers", type=int, default=20_000, help="of the invented shop (%(default)s)"

@@ -52,7 +52,7 @@ class Bench:
     """
 
     base: Settings
-    events: int = 200_000
+    events: int = 100_000
     customers: int = 20_000
     repetitions: int = 3
     seed: int = 1
@@ -72,7 +72,7 @@ class Bench:
     @property
     def plain_events(self) -> int:
         """How many events the contenders get that work one by one."""
-        return min(self.events, 2_000 if self.smoke else 10_000)
+        return min(self.events, 2_000 if self.smoke else 5_000)
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
     """Run our system on the beginning of a load until a model serves and everybody has a place."""
     session = bench.session + load.timed / FILL_RATE  # the worker is held while that is done
     fixed = {"session_timeout": session} | values
-    settings = own_settings(bench.base, f"b{uuid4().hex[:8]}", **fixed)
+    settings = own_settings(bench.base, f"b{uuid4().hex[:3]}", **fixed)
     store = Store(settings)
     memory = store.memory()
     asyncio.run(prepare(settings))

@@ -7,7 +7,7 @@ from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.loads import producer_of, shop
 from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import pause, until
-from tests.benchmarks.performance.traffic import history, listening, rate, traffic
+from tests.benchmarks.performance.traffic import FIFTH, history, listening, rate, traffic
 from tests.benchmarks.quality.results import Bar
 
 P50_BAR, P99_BAR, IDLE_BAR = Bar("<=", 10), Bar("<=", 50), Bar("<=", 100)
@@ -15,26 +15,39 @@ STRANGER = 1_000_000_000
 
 
 def measure(bench: Bench) -> Findings:
-    """Warm up, measure, fall silent, and send one purchase.
+    """Warm up, measure, measure at a fifth of the rate, fall silent, and send one purchase.
 
     The shop is an established one, by default with ten purchases of each customer: in a new one
-    most purchases move a customer.
+    most purchases move a customer. In the end the broker alone is measured, without a worker: how
+    old a purchase is when any consumer has it.
     """
-    warm, seconds = (2.0, 3.0) if bench.smoke else (20.0, 30.0)
     found = Findings()
     load = history(bench, bench.events)
     with serving(bench, load, clock=ClockMode.WALL) as ours:
-        with traffic(bench, ours, warm + seconds, bench.seed + 1) as run:
-            run.heard_until(warm + seconds)
-            ages = run.ages(warm, warm + seconds)
-        found.curves.append(Curve(f"{rate(bench):,} events/s", bench.broker, sorted(ages)))
-        workload = f"open loop, {rate(bench):,} events/s, {seconds:.0f} s"
-        note = f"{len(ages):,} changes; {bench.customers:,} customers"
-        for share, bar in ((0.5, P50_BAR), (0.99, P99_BAR)):
-            name, value = f"latency: p{100 * share:.0f}", percentile(ages, share)
-            what = (name, workload, bench.broker)
-            found.rows.append(Row.of(*what, "ms", [value], bar=bar, note=note))
+        for share in (FIFTH, 1.0):
+            found += _steady(bench, ours, share)
         found.rows.append(_idle(bench, ours))
+        ours.system.stop()
+        ours.system.workers.clear()
+        found += _steady(bench, ours, 1.0)
+    return found
+
+
+def _steady(bench: Bench, ours: Runtime, share: float) -> Findings:
+    """Publish at a share of the usual rate."""
+    warm, seconds = (2.0, 3.0) if bench.smoke else (10.0, 15.0)
+    per_second = round(rate(bench) * share)
+    what = f"{per_second:,} events/s"
+    name = "latency" if ours.system.workers else "latency of the broker alone"
+    with traffic(bench, ours, warm + seconds, bench.seed + per_second, share=share) as run:
+        run.heard_until(warm + seconds)
+        ages = run.ages(warm, warm + seconds)
+    workload = f"open loop, {what}, {seconds:.0f} s"
+    note = f"{len(ages):,} records; {bench.customers:,} customers"
+    found = Findings(curves=[Curve(f"{name}, {what}", bench.broker, sorted(ages))])
+    for part, bar in ((0.5, P50_BAR), (0.99, P99_BAR)):
+        row = (f"{name}: p{100 * part:.0f}", workload, bench.broker, "ms", [percentile(ages, part)])
+        found.rows.append(Row.of(*row, bar=bar if ours.system.workers else None, note=note))
     return found
 
 

@@ -1,6 +1,7 @@
 """Reads segment changes as a campaign engine does, and tells how old each is on arrival.
 
-Writes ``published received reason``, in ms, for each change, until it is stopped.
+Writes ``published received reason``, in ms, for each change, until it is stopped. On another topic
+it tells how old the records themselves are, whatever they hold, with the reason ``raw``.
 """
 
 import sys
@@ -31,7 +32,7 @@ class Change(msgspec.Struct):
 
 
 def main(given: dict[str, Any]) -> None:
-    """Listen from the end of the topic on. ``given``: broker, topic, partitions."""
+    """Listen from the end of the topic on. ``given``: broker, topic, partitions, raw."""
     options = {"bootstrap.servers": given["broker"], "group.id": f"{given['topic']}-listener"}
     options |= {"enable.auto.commit": False, "fetch.wait.max.ms": FETCH_WAIT_MS}
     consumer = Consumer(options)
@@ -47,7 +48,9 @@ def main(given: dict[str, Any]) -> None:
         messages += consumer.consume(1000, 0) if messages else []
         now = time.time() * 1000
         for message in messages:
-            if message.error() is None and (value := message.value()):
+            if message.error() is None and given["raw"]:
+                sys.stdout.write(f"{message.timestamp()[1]} {now:.3f} raw\n")
+            elif message.error() is None and (value := message.value()):
                 change = decode(value)
                 at = (change.source.published_at or change.occurred_at).timestamp() * 1000
                 sys.stdout.write(f"{at:.0f} {now:.3f} {change.reason}\n")

@@ -16,6 +16,7 @@ TITLES = {
     "throughput": "Throughput",
     "CPU": "CPU",
     "latency": "Latency",
+    "latency of the broker alone": "Latency of the broker alone",
     "budget": "Where a purchase's microseconds go",
     "": "Resources",
 }

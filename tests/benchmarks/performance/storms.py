@@ -11,9 +11,17 @@ from stream_app.config import ClockMode
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.population import Maker, Walked, put, rename, snapshot_of
 from tests.benchmarks.performance.resources import restart
-from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
+from tests.benchmarks.performance.results import KAFKA, Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
-from tests.benchmarks.performance.traffic import LOOK_S, Heard, Traffic, history, lead_ms, traffic
+from tests.benchmarks.performance.traffic import (
+    FIFTH,
+    LOOK_S,
+    Heard,
+    Traffic,
+    history,
+    lead_ms,
+    traffic,
+)
 from tests.benchmarks.quality.results import Bar
 
 TWICE, FIVE_MINUTES = Bar("<=", 2), Bar("<=", 300)
@@ -57,7 +65,7 @@ def plan_of(bench: Bench, per_second: float) -> Plan:
 def measure(bench: Bench) -> Findings:
     """Traffic throughout: normal, then 50,000 lapses, then a new model."""
     bench = replace(bench, customers=bench.customers if bench.smoke else BUYING)
-    with serving(bench, history(bench, bench.events // 10), clock=ClockMode.WALL) as ours:
+    with serving(bench, history(bench, bench.events // 5), clock=ClockMode.WALL) as ours:
         ours.system.stop()
         settings = ours.settings
         plan = plan_of(bench, settings.rescore_per_second * settings.partitions)
@@ -68,7 +76,8 @@ def measure(bench: Bench) -> Findings:
         instant = round(1000 * (began + plan.lapse_at) + lead_ms(bench, plan.seconds))
         put(settings, maker.cohort([f"silent-{n}" for n in range(plan.lapsing)], instant))
         restart(ours)
-        with traffic(bench, ours, plan.seconds, bench.seed + 1) as run:
+        share = FIFTH if bench.broker == KAFKA else 1.0
+        with traffic(bench, ours, plan.seconds, bench.seed + 1, share=share) as run:
             return _storms(bench, ours, plan, run, instant)
 
 

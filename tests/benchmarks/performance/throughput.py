@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Findings:
     """Run every workload; all three contenders in each repetition."""
     found = Findings()
     for number, name in enumerate(WORKLOADS[:1] if bench.smoke else WORKLOADS):
-        repetitions = max(1, bench.repetitions - number)
+        repetitions = max(1, bench.repetitions - 2 * number)
         load = a_load(name, bench.events, bench.customers, bench.seed)
         turns = [_turn(bench, load) for _ in range(repetitions)]
         count = bench.customers if name != "journey" else len({c for c, _ in load.events})

@@ -15,13 +15,14 @@ from tests.benchmarks.performance.results import EMBEDDED
 from tests.benchmarks.performance.stage import Program, Watched, pause, until
 
 RATE = 5_000
+FIFTH = 0.2  # a rate that two cores carry with all the rest on them
 LEAD_MS = 4_000
 MAKING_MS = 0.05  # at most, a purchase
 HISTORY_DAYS = 240
 NEARLY_MS = 500
 RECENT = 200
 LOOK_S = 0.5
-CAUSED = {"initial", "purchase", "refund", "profile"}
+CAUSED = {"initial", "purchase", "refund", "profile", "raw"}
 
 
 class Heard(NamedTuple):
@@ -106,10 +107,11 @@ def history(bench: Bench, count: int) -> Load:
 
 
 @contextmanager
-def listening(runtime: Runtime) -> Iterator[Ear]:
-    """Read the segment changes of a system, from now on."""
+def listening(runtime: Runtime, *, raw: bool = False) -> Iterator[Ear]:
+    """Read the segment changes of a system from now on, or the purchases themselves (``raw``)."""
     settings = runtime.settings
-    values = {"broker": settings.kafka_broker, "topic": settings.topic_changes}
+    topic = settings.topic_purchases if raw else settings.topic_changes
+    values = {"broker": settings.kafka_broker, "topic": topic, "raw": raw}
     with Program.of("listener", values | {"partitions": settings.partitions}) as listener:
         ear = Ear(listener)
         until(lambda: ear.ready, "the listener listens", listener)
@@ -117,16 +119,25 @@ def listening(runtime: Runtime) -> Iterator[Ear]:
 
 
 @contextmanager
-def traffic(bench: Bench, runtime: Runtime, seconds: float, seed: int) -> Iterator[Traffic]:
-    """Publish 5,000 purchases a second for so long, and listen."""
-    settings = runtime.settings
-    with listening(runtime) as ear:
+def traffic(
+    bench: Bench, runtime: Runtime, seconds: float, seed: int, *, share: float = 1.0
+) -> Iterator[Traffic]:
+    """Publish for so long and listen; ``share``: of the usual number of purchases a second.
+
+    Where no worker runs it is the purchases that are listened to.
+    """
+    settings, workers = runtime.settings, runtime.system.workers
+    with listening(runtime, raw=not workers) as ear:
         began = round(time.time() * 1000 + lead_ms(bench, seconds))
         values: dict[str, Any] = {"broker": settings.kafka_broker}
         values |= {"topic": settings.topic_purchases}
-        values |= {"rate": rate(bench), "seconds": seconds, "customers": bench.customers}
+        values |= {
+            "rate": round(rate(bench) * share),
+            "seconds": seconds,
+            "customers": bench.customers,
+        }
         with Program.of("open_loop", values | {"seed": seed, "began": began}) as publisher:
-            yield Traffic(began, ear, (publisher, *runtime.system.workers))
+            yield Traffic(began, ear, (publisher, *workers))
 
 
 def lead_ms(bench: Bench, seconds: float) -> float:
