@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-LEAST_CUSTOMERS = 48
+LEAST_CUSTOMERS = 96
 SAMPLE_CUSTOMERS = 64
+WORTH_CUSTOMERS = 32
+LONGEST_S = 1.0
 SAVED_CUSTOMERS = 256
 DAY_MS = 86_400_000
 BACKLOG_SHARE = 0.25
@@ -26,11 +28,16 @@ class LaneSettings:
 
 
 class Draws:
-    """How many population vectors are due; at most 64 at a time, and 256 saved up."""
+    """How many population vectors are due.
+
+    They are drawn when 32 are due or a second has passed: a draw costs the same for few. At most 64
+    at a time, and 256 saved up.
+    """
 
     def __init__(self, floor: float) -> None:
         self._floor = floor
         self._due = 0.0
+        self._waited = 0.0
 
     def add(self, vectors: float) -> None:
         """Add what records made due."""
@@ -39,9 +46,13 @@ class Draws:
     def wait(self, passed: float) -> None:
         """Add what so many seconds made due."""
         self._due += self._floor * passed
+        self._waited += passed
 
     def take(self) -> int:
         """Take what is due."""
+        if self._due < WORTH_CUSTOMERS and self._waited < LONGEST_S:
+            return 0
+        self._waited = 0.0
         count = min(SAMPLE_CUSTOMERS, int(self._due))
         self._due = min(self._due - count, SAVED_CUSTOMERS)
         return count

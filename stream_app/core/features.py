@@ -229,9 +229,11 @@ class FeatureSet:
         columns = np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
         width, times = len(Columns._fields), np.array(at, dtype=np.float64)
         known, declared = Columns(*columns[:width]), iter(columns[width:])
-        return np.column_stack(
-            [f.compute(known, times) if f.compute else next(declared) for f in self.features]
-        )
+        natural = np.empty((len(times), len(self.features)))
+        for i, feature in enumerate(self.features):
+            compute = feature.compute
+            natural[:, i] = compute(known, times) if compute else next(declared)
+        return natural
 
     def vector(self, state: CustomerState, now: int) -> tuple[float, ...]:
         """Compute the features of one customer in natural units at ``now`` (ms)."""

@@ -5,7 +5,7 @@ A customer's coordinates are the transformed features, robustly scaled, clipped 
 at which another segment wins has a closed form (see ``SegmentModel.next_change``).
 
 Everything is computed for n customers together, and the same for each of them however many they
-are: only operations on single elements, and sums over d coordinates in fixed order.
+are: only operations on single elements, and sums over the d coordinates of each.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,23 @@ Matrix = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+class Axes:
+    """The scaled axes of a model; ``Scaling`` as arrays."""
+
+    def __init__(self, scaling: Scaling) -> None:
+        self._centre, self._scale = np.array(scaling.centre), np.array(scaling.scale)
+        self._weight, self._clip = np.array(scaling.weight), scaling.clip
+
+    def coordinates(self, transformed: Matrix) -> Matrix:
+        """Scale a (n, d) matrix of transformed features to (n, d) coordinates, no unit."""
+        centred = (transformed - self._centre) / self._scale
+        clipped = np.maximum(np.minimum(centred, self._clip), -self._clip)
+        return np.asarray(clipped * self._weight)
+
+
 def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
     """Scale a (n, d) matrix of transformed features to (n, d) coordinates, no unit."""
-    centred = (transformed - np.array(scaling.centre)) / np.array(scaling.scale)
-    clipped = np.clip(centred, -scaling.clip, scaling.clip)
-    return np.asarray(clipped * np.array(scaling.weight), dtype=np.float64)
+    return Axes(scaling).coordinates(transformed)
 
 
 class Spots(NamedTuple):
@@ -79,6 +91,7 @@ class SegmentModel:
         self.features = features
         self._keep = 1 - margin
         self._centres = np.array(snapshot.centres, dtype=np.float64)
+        self._axes = Axes(snapshot.scaling)
         self._index = {segment.id: i for i, segment in enumerate(snapshot.segments)}
 
     @property
@@ -105,15 +118,12 @@ class SegmentModel:
 
     def points(self, vectors: Matrix) -> Matrix:
         """Place (n, d) vectors in natural units on the scaled axes."""
-        return coordinates(self.features.transform_all(vectors), self.snapshot.scaling)
+        return self._axes.coordinates(self.features.transform_all(vectors))
 
     def spots(self, points: Matrix) -> Spots:
         """Measure the Euclidean distance of (n, d) scaled points to every centre."""
-        squared = np.zeros((len(points), len(self._centres)))
-        for x, centre in zip(points.T, self._centres.T, strict=True):
-            apart = x[:, None] - centre
-            squared += apart * apart
-        return Spots(points, np.sqrt(squared))
+        apart = points[:, None, :] - self._centres
+        return Spots(points, np.sqrt((apart * apart).sum(axis=2)))
 
     def place(self, spots: Spots, own: Indices) -> Placements:
         """Decide with hysteresis: leave ``own`` only for a centre nearer by the margin."""

@@ -1,10 +1,13 @@
 """From checkout to a readable segment change: in steady traffic, and after a quiet minute."""
 
 import time
+from dataclasses import replace
 
 from stream_app.config import ClockMode
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.loads import producer_of, shop
+from tests.benchmarks.performance.population import Maker, Walked, put, snapshot_of
+from tests.benchmarks.performance.resources import restart
 from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import pause, until
 from tests.benchmarks.performance.traffic import FIFTH, history, listening, rate, traffic
@@ -12,18 +15,22 @@ from tests.benchmarks.quality.results import Bar
 
 P50_BAR, P99_BAR, IDLE_BAR = Bar("<=", 10), Bar("<=", 50), Bar("<=", 100)
 STRANGER = 1_000_000_000
+CUSTOMERS = 100_000
 
 
 def measure(bench: Bench) -> Findings:
     """Warm up, measure, measure at a fifth of the rate, fall silent, and send one purchase.
 
-    The shop is an established one, by default with ten purchases of each customer: in a new one
-    most purchases move a customer. In the end the broker alone is measured, without a worker: how
-    old a purchase is when any consumer has it.
+    The shop is an established one of 100,000 customers: in a new one, and in a small one at such
+    rates, nearly every purchase moves a customer and the segments change from second to second. In
+    the end the broker alone is measured, without a worker: how old a purchase is when any consumer
+    has it.
     """
     found = Findings()
-    load = history(bench, bench.events)
+    bench = replace(bench, customers=bench.customers if bench.smoke else CUSTOMERS)
+    load = history(bench, bench.events // 5)
     with serving(bench, load, clock=ClockMode.WALL) as ours:
+        _establish(bench, ours)
         for share in (FIFTH, 1.0):
             found += _steady(bench, ours, share)
         found.rows.append(_idle(bench, ours))
@@ -33,9 +40,22 @@ def measure(bench: Bench) -> Findings:
     return found
 
 
+def _establish(bench: Bench, ours: Runtime) -> None:
+    """Give everybody who has not bought yet a history; return when a new worker knows them all."""
+    ours.system.workers[0].stop()
+    bought = {customer for customer, _ in ours.load.events}
+    names = [name for n in range(bench.customers) if (name := f"c{n}") not in bought]
+    snapshot, now = snapshot_of(ours.settings), round(time.time() * 1000)
+    put(ours.settings, Maker(ours.settings, snapshot).crowd(names, now, bench.seed))
+    restart(ours)
+    walked = Walked(ours.settings, names)
+    version = ours.store.model()
+    until(lambda: walked.all_by(version), "everybody is looked at", *ours.system.workers)
+
+
 def _steady(bench: Bench, ours: Runtime, share: float) -> Findings:
     """Publish at a share of the usual rate."""
-    warm, seconds = (2.0, 3.0) if bench.smoke else (10.0, 15.0)
+    warm, seconds = (2.0, 3.0) if bench.smoke else (5.0, 10.0)
     per_second = round(rate(bench) * share)
     what = f"{per_second:,} events/s"
     name = "latency" if ours.system.workers else "latency of the broker alone"
