@@ -11,7 +11,7 @@ from stream_app.config import ClockMode
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.population import Maker, Walked, put, rename, snapshot_of
 from tests.benchmarks.performance.resources import restart
-from tests.benchmarks.performance.results import KAFKA, Curve, Findings, Row, percentile
+from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
 from tests.benchmarks.performance.traffic import (
     FIFTH,
@@ -76,8 +76,7 @@ def measure(bench: Bench) -> Findings:
         instant = round(1000 * (began + plan.lapse_at) + lead_ms(bench, plan.seconds))
         put(settings, maker.cohort([f"silent-{n}" for n in range(plan.lapsing)], instant))
         restart(ours)
-        share = FIFTH if bench.broker == KAFKA else 1.0
-        with traffic(bench, ours, plan.seconds, bench.seed + 1, share=share) as run:
+        with traffic(bench, ours, plan.seconds, bench.seed + 1, share=FIFTH) as run:
             return _storms(bench, ours, plan, run, instant)
 
 
