@@ -21,7 +21,8 @@ from stream_app.core.features import FeatureSet, Row
 from stream_app.core.folds import CustomerState, Order, fold_order, remember
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel, Spots
-from stream_app.core.transitions import Case, Judge
+from stream_app.core.scoring import Case
+from stream_app.core.transitions import Judge
 from stream_app.core.turn import Rules
 from stream_app.pipeline import Chunk, Pipeline, Session
 from stream_app.ports import PartitionStore

@@ -16,63 +16,18 @@ import numpy as np
 from stream_app import contracts
 from stream_app.contracts import Reason
 from stream_app.core.events import Record, to_datetime
-from stream_app.core.features import Row
 from stream_app.core.folds import DAY_MS, MICROS, CustomerState
-from stream_app.core.model import (
-    NOWHERE,
-    Changes,
-    Indices,
-    Matrix,
-    Models,
-    Placements,
-    SegmentModel,
-    due,
-)
+from stream_app.core.model import NOWHERE, Models, SegmentModel, due
 from stream_app.core.plain import plain
+from stream_app.core.scoring import Case, Scored, drivers_of, reasons_of, score
 
 SegmentChanged = plain(contracts.SegmentChanged)
 SegmentRef = plain(contracts.SegmentRef)
-Driver = plain(contracts.Driver)
 Facts = plain(contracts.Facts)
 NextChange = plain(contracts.NextChange)
 Source = plain(contracts.Source)
-MAX_DRIVERS = 3
 MAX_LAPSES = 32
 TOP_CATEGORIES = 3
-
-
-@dataclass(slots=True)
-class Case:
-    """A customer to be judged at ``at`` (ms), because of ``cause`` and perhaps of a ``record``.
-
-    ``former``: what the features were computed from until now, and the time (ms) at which that is
-    to be looked at. ``moves``: what came of it. The state must hold a purchase.
-    """
-
-    customer_id: str
-    state: CustomerState
-    at: int
-    cause: Reason
-    record: Record | None = None
-    former: tuple[Row, int] | None = None
-    moves: list[contracts.SegmentChanged] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Cases that were scored together; arrays and cases have the same order.
-
-    ``own``: indices of the former segments.
-    """
-
-    model: SegmentModel
-    cases: Sequence[Case]
-    vectors: Matrix
-    points: Matrix
-    distances: Matrix
-    own: Indices
-    placed: Placements
-    changes: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +51,10 @@ class Judge:
         """Place customers, each another one; return how many moves hysteresis held back."""
         if not cases:
             return 0
-        scored = _score(self.models.current, cases)
+        scored = score(self.models.current, cases)
         silences = scored.changes.silence.tolist()
         moved = np.flatnonzero(scored.placed.segment != scored.own).tolist()
-        reasons = _reasons(scored, moved, self.models)
+        reasons = reasons_of(scored, moved, self.models)
         version = scored.model.version
         for case, silence in zip(cases, silences, strict=True):
             case.state.model = version
@@ -124,9 +79,9 @@ class Judge:
             case.customer_id, state, state.due, Reason.LAPSE, former=former, moves=case.moves
         )
 
-    def _move(self, scored: _Scored, moved: Sequence[int], reasons: Sequence[Reason]) -> None:
+    def _move(self, scored: Scored, moved: Sequence[int], reasons: Sequence[Reason]) -> None:
         """Enter the new segments and describe the moves."""
-        all_drivers = _drivers(scored, moved)
+        all_drivers = drivers_of(scored, moved)
         margins, winners = scored.placed.margin.tolist(), scored.changes.winner.tolist()
         placed, segments = scored.placed.segment.tolist(), scored.model.segments
         emitted = to_datetime(self.emitted)
@@ -178,100 +133,6 @@ def _published(record: Record) -> datetime | None:
         return to_datetime(record.timestamp)
     except OverflowError:
         return None
-
-
-def _score(model: SegmentModel, cases: Sequence[Case]) -> _Scored:
-    features = model.features
-    rows = [features.row(case.state) for case in cases]
-    vectors = features.natural(rows, [case.at for case in cases])
-    own = model.indices([case.state.segment for case in cases])
-    points, distances = spots = model.locate(vectors)
-    placed = model.place(spots, own)
-    changes = model.next_change(spots, placed.segment)
-    return _Scored(model, cases, vectors, points, distances, own, placed, changes)
-
-
-def _reasons(scored: _Scored, moved: Sequence[int], models: Models) -> list[Reason]:
-    """Tell customers who moved from boundaries that moved, by asking the models before."""
-    cases, reasons = [scored.cases[i] for i in moved], []
-    stayed = _stayed(scored, moved, models)
-    for i, case in zip(moved, cases, strict=True):
-        if not case.state.segment:
-            reasons.append(Reason.INITIAL)
-        else:
-            reasons.append(Reason.MODEL if i in stayed else case.cause)
-    return reasons
-
-
-def _stayed(scored: _Scored, moved: Sequence[int], models: Models) -> set[int]:
-    """Find those whom the model that judged them last would not have moved, or cannot say."""
-    now, found = scored.model.version, set()
-    before: dict[int, list[int]] = {}
-    for i in moved:
-        if scored.cases[i].state.model != now:
-            before.setdefault(scored.cases[i].state.model, []).append(i)
-    for version, group in before.items():
-        previous = models.get(version)
-        if previous is None:
-            found.update(group)
-            continue
-        own = previous.indices([scored.cases[i].state.segment for i in group])
-        placed = previous.place(previous.locate(scored.vectors[group]), own)
-        stays = (placed.segment == own).tolist()
-        found.update(i for i, same in zip(group, stays, strict=True) if same)
-    return found
-
-
-def _drivers(scored: _Scored, moved: Sequence[int]) -> list[tuple[contracts.Driver, ...]]:
-    """Rank the features by how much their change spoke for the new centre against the old one.
-
-    Without a former place the runner-up centre stands in for the old one; without a former vector
-    (a first assignment, a new model) the present values count.
-    """
-    model, features = scored.model, scored.model.features
-    cases = [scored.cases[i] for i in moved]
-    new = scored.placed.segment[moved]
-    own = scored.own[moved]
-    old = np.where(own == NOWHERE, _runners_up(scored.distances[moved], new), own)
-    vectors, points = scored.vectors[moved], scored.points[moved]
-    then, gain = vectors.copy(), model.contributions(old, new, points)
-    if known := [n for n, case in enumerate(cases) if case.former]:
-        rows, times = zip(*(case.former for case in cases if case.former), strict=True)
-        then[known] = features.natural(rows, times)
-        former = model.points(then[known])
-        gain[known] = model.contributions(old[known], new[known], points[known], former)
-    order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
-    ranked = np.take_along_axis(gain, order, axis=1) > 0
-    names, units = features.names, [feature.unit for feature in features.features]
-    best = [
-        [(j, names[j], units[j]) for j in row[:speaking]]
-        for row, speaking in zip(order.tolist(), ranked.sum(axis=1).tolist(), strict=True)
-    ]
-    profiles = [model.segments[place].profile for place in new.tolist()]
-    told = zip(cases, best, profiles, then.tolist(), vectors.tolist(), strict=True)
-    return [
-        tuple(
-            [
-                Driver(
-                    feature=name,
-                    unit=unit,
-                    before=before[j] if case.former or case.state.segment else None,
-                    after=after[j],
-                    typical=profile[name],
-                )
-                for j, name, unit in ranking
-            ]
-        )
-        for case, ranking, profile, before, after in told
-    ]
-
-
-def _runners_up(distances: Matrix, nearest: Indices) -> Indices:
-    """Return the nearest centres but for the given ones; of a single centre, that one."""
-    others = distances.copy()
-    if others.shape[1] > 1:
-        others[np.arange(len(others)), nearest] = np.inf
-    return np.asarray(others.argmin(axis=1))
 
 
 def facts(state: CustomerState, at: int) -> contracts.Facts:

@@ -21,7 +21,8 @@ from stream_app.core.messages import (
     dead_letter_message,
     erasure_message,
 )
-from stream_app.core.transitions import Case, Judge
+from stream_app.core.scoring import Case
+from stream_app.core.transitions import Judge
 
 Step = tuple[Case, Order | ProfileUpdate]
 

@@ -30,6 +30,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], Findings]] = {
 }
 EXPECTED = (ConfigError, KafkaUnavailableError, MissingServiceError, ServiceError, WrongCountError)
 SMOKE = ("throughput", "storms")
+USUAL = ("throughput", "latency", "resources")  # ten minutes; storms take five more
 SMOKE_EVENTS, SMOKE_CUSTOMERS = 20_000, 2_000
 
 
@@ -106,13 +107,18 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='Examples, each in ARGS="...":\n'
         "  --only throughput --repetitions 5    the rates alone, five times each\n"
+        "  --only storms    50,000 lapses at once and a new model; five minutes\n"
         "  --events 1000000 --customers 100000 --full    the full sizes; takes much longer\n"
         "  --broker kafka --out docs            on Apache Kafka (Java 17, Maven); adds its rows\n"
         "KAFKA_BROKER and REDIS_URL are used where they are set; the store must be empty.",
     )
     names = ",".join(EXPERIMENTS)
     parser.add_argument(
-        "--only", type=_names, default=list(EXPERIMENTS), metavar="NAME,...", help=f"of {names}"
+        "--only",
+        type=_names,
+        default=list(USUAL),
+        metavar="NAME,...",
+        help=f"of {names}; all but storms unless given",
     )
     parser.add_argument(
         "--events", type=int, default=100_000, help="timed events of our worker (%(default)s)"
@@ -120,7 +126,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--customers", type=int, default=20_000, help="of the invented shop (%(default)s)"
     )
-    parser.add_argument("--repetitions", type=int, default=3, help="(%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=2, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the events (%(default)s)")
     parser.add_argument("--broker", choices=(EMBEDDED, KAFKA), default=EMBEDDED)
     parser.add_argument("--full", action="store_true", help="the largest populations, long waits")

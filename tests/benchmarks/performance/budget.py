@@ -14,7 +14,13 @@ WHOLE: Mapping[str, Sequence[str]] = {  # all that happens below these is theirs
 DUTIES: Mapping[str, Sequence[str]] = {
     "decode": ("core/events.py:decode_", "core/reading.py", "pipeline.py:Pipeline._decode"),
     "fold": ("core/folds.py",),
-    "score": ("core/model.py", "core/features.py", "core/transitions.py", "core/turn.py"),
+    "score": (
+        "core/model.py",
+        "core/features.py",
+        "core/scoring.py",
+        "core/transitions.py",
+        "core/turn.py",
+    ),
     "read": ("redis_store.py:RedisStore.load",),
     "apply": ("redis_store.py:RedisStore.apply", "redis_forms.py"),
     "publish": (

@@ -22,7 +22,8 @@ from stream_app.contracts import ModelSnapshot, Reason
 from stream_app.core.events import to_datetime
 from stream_app.core.folds import MICROS, CustomerState, Order, fold_order
 from stream_app.core.model import Models, SegmentModel
-from stream_app.core.transitions import Case, Judge
+from stream_app.core.scoring import Case
+from stream_app.core.transitions import Judge
 from stream_app.core.versions import with_name
 from stream_app.ports import ApplyStatus, Batch, CustomerWrite
 

@@ -127,7 +127,7 @@ def own_settings(base: Settings, name: str, **values: object) -> Settings:
         "group": name,
         "clock": ClockMode.EVENT,
         "warmup_customers": 500,
-        "warmup_days": 0.5,  # the beginning of a stream must do
+        "warmup_days": 0.05,  # the beginning of a stream must do
     }
     return Settings.model_validate(base.model_dump() | own | fixed | values)
 

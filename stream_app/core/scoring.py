@@ -1,0 +1,154 @@
+"""Customers scored together: where they belong, why they moved, and which features drove it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stream_app import contracts
+from stream_app.contracts import Reason
+from stream_app.core.events import Record
+from stream_app.core.features import Row
+from stream_app.core.folds import CustomerState
+from stream_app.core.model import (
+    NOWHERE,
+    Changes,
+    Indices,
+    Matrix,
+    Models,
+    Placements,
+    SegmentModel,
+)
+from stream_app.core.plain import plain
+
+Driver = plain(contracts.Driver)
+MAX_DRIVERS = 3
+
+
+@dataclass(slots=True)
+class Case:
+    """A customer to be judged at ``at`` (ms), because of ``cause`` and perhaps of a ``record``.
+
+    ``former``: what the features were computed from until now, and the time (ms) at which that is
+    to be looked at. ``moves``: what came of it. The state must hold a purchase.
+    """
+
+    customer_id: str
+    state: CustomerState
+    at: int
+    cause: Reason
+    record: Record | None = None
+    former: tuple[Row, int] | None = None
+    moves: list[contracts.SegmentChanged] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Cases that were scored together; arrays and cases have the same order.
+
+    ``own``: indices of the former segments.
+    """
+
+    model: SegmentModel
+    cases: Sequence[Case]
+    vectors: Matrix
+    points: Matrix
+    distances: Matrix
+    own: Indices
+    placed: Placements
+    changes: Changes
+
+
+def score(model: SegmentModel, cases: Sequence[Case]) -> Scored:
+    """Score all cases, each at its own instant, and find what silence will do to each."""
+    features = model.features
+    rows = [features.row(case.state) for case in cases]
+    vectors = features.natural(rows, [case.at for case in cases])
+    own = model.indices([case.state.segment for case in cases])
+    points, distances = spots = model.locate(vectors)
+    placed = model.place(spots, own)
+    changes = model.next_change(spots, placed.segment)
+    return Scored(model, cases, vectors, points, distances, own, placed, changes)
+
+
+def reasons_of(scored: Scored, moved: Sequence[int], models: Models) -> list[Reason]:
+    """Tell customers who moved from boundaries that moved, by asking the models before."""
+    cases, reasons = [scored.cases[i] for i in moved], []
+    stayed = _stayed(scored, moved, models)
+    for i, case in zip(moved, cases, strict=True):
+        if not case.state.segment:
+            reasons.append(Reason.INITIAL)
+        else:
+            reasons.append(Reason.MODEL if i in stayed else case.cause)
+    return reasons
+
+
+def _stayed(scored: Scored, moved: Sequence[int], models: Models) -> set[int]:
+    """Find those whom the model that judged them last would not have moved, or cannot say."""
+    now, found = scored.model.version, set()
+    before: dict[int, list[int]] = {}
+    for i in moved:
+        if scored.cases[i].state.model != now:
+            before.setdefault(scored.cases[i].state.model, []).append(i)
+    for version, group in before.items():
+        previous = models.get(version)
+        if previous is None:
+            found.update(group)
+            continue
+        own = previous.indices([scored.cases[i].state.segment for i in group])
+        placed = previous.place(previous.locate(scored.vectors[group]), own)
+        stays = (placed.segment == own).tolist()
+        found.update(i for i, same in zip(group, stays, strict=True) if same)
+    return found
+
+
+def drivers_of(scored: Scored, moved: Sequence[int]) -> list[tuple[contracts.Driver, ...]]:
+    """Rank the features by how much their change spoke for the new centre against the old one.
+
+    Without a former place the runner-up centre stands in for the old one; without a former vector
+    (a first assignment, a new model) the present values count.
+    """
+    model, features = scored.model, scored.model.features
+    cases = [scored.cases[i] for i in moved]
+    new = scored.placed.segment[moved]
+    own = scored.own[moved]
+    old = np.where(own == NOWHERE, _runners_up(scored.distances[moved], new), own)
+    vectors, points = scored.vectors[moved], scored.points[moved]
+    then, gain = vectors.copy(), model.contributions(old, new, points)
+    if known := [n for n, case in enumerate(cases) if case.former]:
+        rows, times = zip(*(case.former for case in cases if case.former), strict=True)
+        then[known] = features.natural(rows, times)
+        former = model.points(then[known])
+        gain[known] = model.contributions(old[known], new[known], points[known], former)
+    order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
+    ranked = np.take_along_axis(gain, order, axis=1) > 0
+    names, units = features.names, [feature.unit for feature in features.features]
+    best = [
+        [(j, names[j], units[j]) for j in row[:speaking]]
+        for row, speaking in zip(order.tolist(), ranked.sum(axis=1).tolist(), strict=True)
+    ]
+    profiles = [model.segments[place].profile for place in new.tolist()]
+    told = zip(cases, best, profiles, then.tolist(), vectors.tolist(), strict=True)
+    return [
+        tuple(
+            [
+                Driver(
+                    feature=name,
+                    unit=unit,
+                    before=before[j] if case.former or case.state.segment else None,
+                    after=after[j],
+                    typical=profile[name],
+                )
+                for j, name, unit in ranking
+            ]
+        )
+        for case, ranking, profile, before, after in told
+    ]
+
+
+def _runners_up(distances: Matrix, nearest: Indices) -> Indices:
+    """Return the nearest centres but for the given ones; of a single centre, that one."""
+    others = distances.copy()
+    if others.shape[1] > 1:
+        others[np.arange(len(others)), nearest] = np.inf
+    return np.asarray(others.argmin(axis=1))
