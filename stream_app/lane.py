@@ -157,7 +157,8 @@ class Lane:
         wall = self._services.wall()
         before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        self._duties.chunk(len(part.records), before, self.session.clock)
+        waiting = self._held is not None or not self._queue.empty()
+        self._duties.chunk(len(part.records), before, self.session.clock, waiting=waiting)
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)

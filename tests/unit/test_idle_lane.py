@@ -69,15 +69,15 @@ def test_the_walk_after_a_new_model_takes_four_times_as_long_while_there_is_a_ba
     assert sum(portions) == 40 // seconds
 
 
-async def test_full_chunks_are_a_backlog_until_there_are_smaller_ones() -> None:
+async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
     world = World(settings=LaneSettings(0, 0, 0, 100, chunk_records=10))
     lane = world.lane()
     await lane.claim()
     duties = Duties(a_pipeline(world.store), world.publish_sample, world.settings, 0)
     paces = []
-    for records in (10, 2, 10):
-        duties.chunk(records, 0, 0)
+    for records, waiting in ((10, False), (2, False), (2, True), (10, False)):
+        duties.chunk(records, 0, 0, waiting=waiting)
         paces.append(duties.has_backlog)
         await duties.rescore(lane.session, 1000)
 
-    assert paces == [True, False, True]
+    assert paces == [True, False, True, True]

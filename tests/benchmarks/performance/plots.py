@@ -12,6 +12,7 @@ from tests.benchmarks.performance.results import Curve, Row, percentile
 PREFIX = "throughput: "
 COLOURS = {"this worker": "#0b6e99", "bare loop": "#b3b8c2"}
 OTHERS = "#d9730d"
+APART = {"two workers", "this worker, beside the peers"}  # ours, measured for other ends
 LINES = ("#0b6e99", "#d9730d", "#9b51e0", "#6b7280")
 
 
@@ -19,6 +20,7 @@ def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
     """Write each chart there is something to show for."""
     folder.mkdir(parents=True, exist_ok=True)
     rates = [row for row in rows if row.name.startswith(PREFIX) and row.ratio is None]
+    rates = [row for row in rates if row.name.removeprefix(PREFIX) not in APART]
     uniform = [row for row in rates if row.workload.startswith("uniform")]
     brokers = sorted({row.broker for row in uniform})
     if brokers:
