@@ -43,7 +43,7 @@ class Duties:
         self._walk.begin()
 
     def chunk(self, records: int, before: int, after: int, *, waiting: bool = False) -> None:
-        """Note a chunk of so many records that moved the event clock (ms); ``waiting``: more wait."""
+        """Note a chunk that moved the event clock (ms); ``waiting``: more records wait."""
         self._portion = min(MOST_CUSTOMERS, max(LEAST_CUSTOMERS, records // 2))
         self.has_backlog = waiting or records >= self._settings.chunk_records // 2
         self._draws.add(self._settings.samples(records, before, after))
