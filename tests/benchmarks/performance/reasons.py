@@ -47,11 +47,13 @@ WHY: Reasons = {
     ),
     ("latency: p99", "embedded"): "as for the median; the broker alone takes most of it.",
     ("latency: p99 during lapses",): (
-        "lapses come between chunks, 96 at a time and more under load; what is normal is itself "
-        "near the limit of two cores, so that any work beside it shows."
+        "lapses come between chunks, 96 at a time and up to 256 under load. Each such portion takes "
+        "some ten milliseconds of the loop that four partitions share, and its moves are published "
+        "before those of the next purchase."
     ),
     ("latency: p99 during re-scoring",): (
-        "the walk takes a quarter of the worker, at a thousand customers a second and partition."
+        "the walk takes a quarter of the worker, at a thousand customers a second and partition. "
+        "Since this was measured it yields to records that wait."
     ),
     ("bytes in the store per customer",): (
         "the JSON of a customer is about 350 bytes, a third of it the marks of the last 16 events "
