@@ -47,7 +47,7 @@ WHY: Reasons = {
     ),
     ("latency: p99", "embedded"): "as for the median; the broker alone takes most of it.",
     ("latency: p99 during lapses",): (
-        "lapses come between chunks, 96 at a time and up to 256 under load. Each such portion takes "
+        "lapses come between chunks, 96 at a time and up to 256 under load. Each portion takes "
         "some ten milliseconds of the loop that four partitions share, and its moves are published "
         "before those of the next purchase."
     ),
