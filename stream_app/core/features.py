@@ -107,7 +107,7 @@ class Feature:
     unit: str
     transform: Literal["log", "linear"]
     weight: float
-    compute: Callable[[Columns, Array], Array] | None
+    compute: Callable[[Columns, Array], Array] | None = None
     knee: float = 1.0
     read: Callable[[CustomerState], float] | None = None
 
@@ -133,25 +133,14 @@ STANDARD = (
 )
 
 
-def _declared(
-    name: str,
-    unit: str,
-    transform: Literal["log", "linear"],
-    weight: float,
-    read: Callable[[CustomerState], float],
-    knee: float = 1.0,
-) -> Feature:
-    return Feature(name, unit, transform, weight, None, knee, read)
-
-
 OPTIONAL = {
-    "age": (_declared("age", "years", "linear", 0.5, _age),),
+    "age": (Feature("age", "years", "linear", 0.5, read=_age),),
     "gender": (
-        _declared("gender_female", "yes", "linear", 0.25, lambda s: _has_gender(s, "female")),
-        _declared("gender_male", "yes", "linear", 0.25, lambda s: _has_gender(s, "male")),
+        Feature("gender_female", "yes", "linear", 0.25, read=lambda s: _has_gender(s, "female")),
+        Feature("gender_male", "yes", "linear", 0.25, read=lambda s: _has_gender(s, "male")),
     ),
-    "income": (_declared("income", "income", "log", 0.4, _income, knee=10.0),),
-    "interests": (_declared("interest_affinity", "share", "linear", 0.4, _affinity),),
+    "income": (Feature("income", "income", "log", 0.4, knee=10.0, read=_income),),
+    "interests": (Feature("interest_affinity", "share", "linear", 0.4, read=_affinity),),
 }
 
 

@@ -1,8 +1,8 @@
 """Rehearsal: what another model would do to the stored customers, before anybody is moved.
 
-The whole population is judged at once with numpy, by the rules a worker applies one by one
-(``SegmentModel.place``); and new versions are made out of stored ones: rolled back, renamed,
-trained as a candidate. Nothing is written here.
+The whole population is placed by the model that a worker compiles (``SegmentModel``); and new
+versions are made out of stored ones: rolled back, renamed, trained as a candidate. Nothing is
+written here.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from stream_app.contracts import (
 from stream_app.core import clustering, identity
 from stream_app.core.clustering import Labels
 from stream_app.core.features import FeatureSet
-from stream_app.core.model import Matrix, coordinates
+from stream_app.core.model import Matrix, SegmentModel, coordinates
 from stream_app.core.segments import Profile
 
 NOWHERE = SegmentRef(id=0, name="no segment")
@@ -95,18 +95,16 @@ def _frequency(move: Move) -> tuple[int, int, int]:
     return -move.customers, move.old.id, move.new.id
 
 
-def place(points: Matrix, model: ModelSnapshot, current: Labels, margin: float) -> Labels:
-    """Decide with hysteresis for (n, d) scaled points in segments ``current``; return ids, (n,).
+def place(
+    vectors: Matrix, model: ModelSnapshot, features: FeatureSet, current: Labels, margin: float
+) -> Labels:
+    """Decide as a worker for (n, d) vectors in segments ``current``; return segment ids, (n,).
 
     A segment that the model does not have holds nobody back.
     """
-    squared = cdist(points, np.array(model.centres), "sqeuclidean")
-    ids, rows, nearest = segment_ids(model), np.arange(len(points)), squared.argmin(axis=1)
-    own = np.full(len(points), -1)
-    for index, segment in enumerate(ids.tolist()):
-        own[current == segment] = index
-    stays = (own >= 0) & (squared[rows, nearest] >= (1 - margin) ** 2 * squared[rows, own])
-    return np.asarray(ids[np.where(stays, own, nearest)], dtype=np.int64)
+    worker = SegmentModel(model, features, margin)
+    placed = worker.place(worker.locate(vectors), worker.indices(current.tolist()))
+    return np.asarray(segment_ids(model)[placed.segment], dtype=np.int64)
 
 
 class Effect(NamedTuple):
@@ -168,9 +166,8 @@ def migration(
     margin: float,
 ) -> Migration:
     """Score everybody under the old model, then under the new one, as a worker would."""
-    natural = features.transform_all(population.vectors)
-    before = place(coordinates(natural, old.scaling), old, population.segments, margin)
-    after = place(coordinates(natural, new.scaling), new, before, margin)
+    before = place(population.vectors, old, features, population.segments, margin)
+    after = place(population.vectors, new, features, before, margin)
     return _crossed(before, after, segment_refs(old), segment_refs(new), population.scale)
 
 
@@ -185,8 +182,7 @@ def triggers(
 
     ``current`` gives the stored places their names.
     """
-    points = coordinates(features.transform_all(population.vectors), new.scaling)
-    after = place(points, new, population.segments, margin)
+    after = place(population.vectors, new, features, population.segments, margin)
     known = {ref.id: ref for ref in (NOWHERE, *(segment_refs(current) if current else ()))}
     found = np.unique(population.segments).tolist()
     old = tuple(known.get(i, SegmentRef(id=i, name=f"segment {i}")) for i in found)

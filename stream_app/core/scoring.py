@@ -1,6 +1,6 @@
 """Customers scored together: where they belong, why they moved, and which features drove it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from stream_app import contracts
 from stream_app.contracts import Reason
 from stream_app.core.events import Record
-from stream_app.core.features import Row
+from stream_app.core.features import FeatureSet, Row
 from stream_app.core.folds import CustomerState
 from stream_app.core.model import (
     NOWHERE,
@@ -122,28 +122,37 @@ def drivers_of(scored: Scored, moved: Sequence[int]) -> list[tuple[contracts.Dri
         gain[known] = model.contributions(old[known], new[known], points[known], former)
     order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
     ranked = np.take_along_axis(gain, order, axis=1) > 0
-    names, units = features.names, [feature.unit for feature in features.features]
     best = [
-        [(j, names[j], units[j]) for j in row[:speaking]]
+        row[:speaking]
         for row, speaking in zip(order.tolist(), ranked.sum(axis=1).tolist(), strict=True)
     ]
     profiles = [model.segments[place].profile for place in new.tolist()]
     told = zip(cases, best, profiles, then.tolist(), vectors.tolist(), strict=True)
-    return [
-        tuple(
-            [
-                Driver(
-                    feature=name,
-                    unit=unit,
-                    before=before[j] if case.former or case.state.segment else None,
-                    after=after[j],
-                    typical=profile[name],
-                )
-                for j, name, unit in ranking
-            ]
-        )
-        for case, ranking, profile, before, after in told
-    ]
+    return [_told(features, *each) for each in told]
+
+
+def _told(
+    features: FeatureSet,
+    case: Case,
+    best: Sequence[int],
+    profile: Mapping[str, float],
+    before: Sequence[float],
+    after: Sequence[float],
+) -> tuple[contracts.Driver, ...]:
+    """Write the drivers of one move; ``best``: indices of features."""
+    known = case.former or case.state.segment
+    return tuple(
+        [
+            Driver(
+                feature=(feature := features.features[j]).name,
+                unit=feature.unit,
+                before=before[j] if known else None,
+                after=after[j],
+                typical=profile[feature.name],
+            )
+            for j in best
+        ]
+    )
 
 
 def _runners_up(distances: Matrix, nearest: Indices) -> Indices:

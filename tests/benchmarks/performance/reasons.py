@@ -7,17 +7,17 @@ Reasons = Mapping[tuple[str, ...], str]
 CHUNK = (
     "a chunk costs some milliseconds however small it is (arrays, three round trips to the store, "
     "publishing), and four partitions share one event loop. So chunks grow until the worker keeps "
-    "up, and a purchase waits for two or three of them. One purchase alone takes a tenth of that"
+    "up, and a purchase waits for two or three of them. One purchase alone takes 8 to 15 ms"
 )
 SHARED = (
-    "publisher, broker, store, trainer and listener take more than one of the two cores, and the "
+    "publisher, broker, store, trainer and listener take about one of the two cores, and the "
     "worker is at the end of the other one. While a new model walks over all customers it takes "
     "another quarter"
 )
 WHY: Reasons = {
     ("throughput: this worker ÷ plain Faust worker",): (
-        "what a purchase costs is spread over many small things, none of them a fifth (the budget "
-        "below). Scoring in arrays, reading without pydantic and fewer texts made the worker more "
+        "what a purchase costs is spread over many small things, none much over a fifth (see the "
+        "budget). Scoring in arrays, reading without pydantic and fewer texts made the worker more "
         "than twice as fast; what is left is Python that folds, moves and writes one "
         "customer after the other. A third of the purchases here is followed by a move, which "
         "costs as much as the purchase."
@@ -57,7 +57,7 @@ WHY: Reasons = {
     ),
     ("bytes in the store per customer",): (
         "the JSON of a customer is about 350 bytes, a third of it the marks of the last 16 events "
-        "and a third the 8 categories; key, hash entry and place in the due set take 150 more, and "
+        "and a third the 8 categories; key, hash entry and place in the due set take 170 more, and "
         "the models, shared by all, come on top of that in a small shop."
     ),
     ("CPU: as the shop grows",): (

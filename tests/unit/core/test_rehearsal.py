@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream_app.contracts import ModelSnapshot, Scaling, SegmentRef
-from stream_app.core.model import SegmentModel, coordinates
+from stream_app.core.model import SegmentModel
 from stream_app.core.rehearsal import (
     NOWHERE,
     Move,
@@ -61,8 +61,7 @@ def test_everybody_is_placed_as_a_worker_places_them_one_by_one(margin: float, s
     current = rng.integers(0, 9, 400)
     worker = SegmentModel(model, FEATURES, margin)
 
-    points = coordinates(FEATURES.transform_all(population.vectors), model.scaling)
-    together = place(points, model, current, margin)
+    together = place(population.vectors, model, FEATURES, current, margin)
 
     alone = [
         a_place(worker, located(worker, vector), worker.index(segment)).segment
