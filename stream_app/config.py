@@ -160,8 +160,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Customer states a worker keeps in memory, of all its partitions together",
     )
+    rescore_seconds: float = Field(
+        240, gt=0, description="Seconds in which a new model re-scores all stored customers"
+    )
     rescore_per_second: float = Field(
-        1_000, gt=0, description="Stored customers a new model re-scores per second, per partition"
+        250, gt=0, description="The least of them per second and partition: few take less time"
     )
     metrics_host: str = Field("127.0.0.1", description="Address the metrics server binds to")
     metrics_port: int = Field(

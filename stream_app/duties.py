@@ -31,7 +31,7 @@ class Duties:
         self._pipeline = pipeline
         self._publish_sample = publish_sample
         self._settings = settings
-        self._walk = Walk(settings.rescore_per_second)
+        self._walk = Walk(settings.rescore_per_second, settings.rescore_seconds)
         self._draws = Draws(settings.sample_floor)
         self._sampling: asyncio.Task[None] | None = None
         self._portion = LEAST_CUSTOMERS
@@ -54,15 +54,19 @@ class Duties:
         self.pressing = outcome is not None
         return outcome
 
-    async def rescore(self, session: Session, wall: int) -> Outcome | None:
-        """Judge some customers by a new model, if its walk has a portion due."""
+    async def rescore(self, session: Session, wall: int, population: int) -> Outcome | None:
+        """Judge some of so many customers by a new model, if its walk has a portion due."""
         passed, self._last = (wall - self._last) / 1000, wall
         self._draws.wait(passed)
         models = self._pipeline.models
         portion, self._portion = self._portion, LEAST_CUSTOMERS
         backlog, self.has_backlog = self.has_backlog, False
         version = models.current.version if models else 0
-        start = self._walk.due(version, passed, portion, backlog=backlog) if models else None
+        start = (
+            self._walk.due(version, passed, population, portion, backlog=backlog)
+            if models
+            else None
+        )
         if start is None:
             return None
         cursor, outcome = await self._pipeline.rescore(session, start, portion, wall)

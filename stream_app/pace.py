@@ -20,6 +20,7 @@ class LaneSettings:
     sample_floor: float
     rescore_per_second: float
     chunk_records: int = 512
+    rescore_seconds: float = 240.0
 
     def samples(self, records: int, before: int, after: int) -> float:
         """Count the vectors due for so many records that moved the event clock (ms), if it ran."""
@@ -61,14 +62,17 @@ class Draws:
 class Walk:
     """The walk over all customers after a new model, in portions, at a bounded rate.
 
-    While a backlog is worked off the rate is a quarter: whoever buys is judged anew all the same.
+    It takes ``seconds``, or less where that would be slower than ``per_second`` customers: no
+    faster than it must, since it takes its time from the records. While a backlog is worked off the
+    rate is a quarter: whoever buys is judged anew all the same.
 
     A walk under way is finished before the next begins: models that come fast must not keep it
     from ever reaching the end.
     """
 
-    def __init__(self, per_second: float) -> None:
-        self._rate = per_second
+    def __init__(self, per_second: float, seconds: float) -> None:
+        self._least = per_second
+        self._seconds = seconds
         self._budget = 0.0
         self._version = 0
         self._cursor: int | None = None
@@ -78,15 +82,25 @@ class Walk:
         self._version = 0
 
     def due(
-        self, version: int, passed: float, portion: int = LEAST_CUSTOMERS, *, backlog: bool = False
+        self,
+        version: int,
+        passed: float,
+        population: int,
+        portion: int = LEAST_CUSTOMERS,
+        *,
+        backlog: bool = False,
     ) -> int | None:
-        """Tell where a portion starts if that many are due, ``passed`` seconds after the last."""
+        """Tell where a portion starts if that many are due, ``passed`` seconds after the last.
+
+        ``population``: how many customers there are to walk over.
+        """
         if self._cursor is None:
             if self._version == version:
                 return None
             self._version, self._cursor = version, 0
-        gained = self._rate * passed * (BACKLOG_SHARE if backlog else 1.0)
-        self._budget = min(max(self._rate, portion), self._budget + gained)
+        rate = max(self._least, population / self._seconds)
+        gained = rate * passed * (BACKLOG_SHARE if backlog else 1.0)
+        self._budget = min(max(rate, portion), self._budget + gained)
         if self._budget < portion:
             return None
         self._budget -= portion

@@ -174,6 +174,7 @@ class Worker:
                 s.sample_floor,
                 s.rescore_per_second,
                 s.chunk_records,
+                s.rescore_seconds,
             ),
         )
 

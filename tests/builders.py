@@ -17,7 +17,7 @@ from stream_app.contracts import (
     Training,
 )
 from stream_app.core.events import Limits, Record, to_ms
-from stream_app.core.features import FeatureSet, Row
+from stream_app.core.features import FeatureSet
 from stream_app.core.folds import CustomerState, Order, fold_order, remember
 from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel, Spots
@@ -173,7 +173,7 @@ def judged(
     at: int,
     cause: Reason = Reason.PURCHASE,
     customer: str = "ann",
-    former: tuple[Row, int] | None = None,
+    former: tuple[CustomerState, int] | None = None,
     record: Record | None = None,
 ) -> SegmentChanged | None:
     """Judge one customer at ``at`` (ms) and return their move."""
@@ -202,7 +202,9 @@ class Place(NamedTuple):
 def a_place(model: SegmentModel, spots: Spots, own: int | None) -> Place:
     """Place one customer, who is in the segment of index ``own``."""
     placed = model.place(spots, np.array([-1 if own is None else own]))
-    return Place(int(placed.segment[0]), float(placed.margin[0]), bool(placed.held[0]))
+    segment = int(placed.segment[0])
+    margin = 0.0 if segment == own else placed.margins([0])[0]
+    return Place(segment, margin, bool(placed.held[0]))
 
 
 def a_change(model: SegmentModel, spots: Spots, own: int) -> tuple[float, int] | None:

@@ -1,7 +1,8 @@
 """The vector the model sees: unit, transform and weight of each coordinate, in one place.
 
-Customers are scored many at a time: what the features are computed from is read out of each state
-(`FeatureSet.row`), and the features of n customers are computed together, column by column.
+A row is what is read out of one customer's state (`FeatureSet.row`). Only recency depends on the
+time, so a row holds the time of the last purchase in its place; rows become the vectors of n
+customers together (`FeatureSet.natural`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from math import log
+from operator import attrgetter
 from re import search
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,52 +22,36 @@ from stream_app.core.folds import DAY_MS, MICROS, SKETCH_BITS, CustomerState
 Array = NDArray[np.float64]
 Row = tuple[float, ...]
 
-BREADTHS = np.array(
-    [SKETCH_BITS * log(SKETCH_BITS / max(1, SKETCH_BITS - n)) for n in range(SKETCH_BITS + 1)]
-)
+BREADTHS = [
+    SKETCH_BITS * log(SKETCH_BITS / max(1, SKETCH_BITS - n)) for n in range(SKETCH_BITS + 1)
+]
 ONE_GAP_DAYS = 180.0
 
 
-class Columns(NamedTuple):
-    """What the features of n customers are computed from: arrays of shape (n,), as in the state.
-
-    ``sketched``: how many bits of the sketch of categories are set.
-    """
-
-    last: Array
-    first: Array
-    orders: Array
-    spend: Array
-    discount: Array
-    refunded: Array
-    decayed_orders: Array
-    decayed_spend: Array
-    sketched: Array
-
-
-def recency_days(last: Array, at: Array) -> Array:
-    """Days of silence at ``at``, never negative."""
-    return np.maximum(0.0, at - last) / DAY_MS
-
-
-def tenure_days(c: Columns, _: Array) -> Array:
+def tenure_days(state: CustomerState) -> float:
     """Days from the first to the last purchase."""
-    return (c.last - c.first) / DAY_MS
+    return (state.last - state.first) / DAY_MS
 
 
-def mean_gap_days(c: Columns, at: Array) -> Array:
+def mean_gap_days(state: CustomerState) -> float:
     """Mean days between purchases; 180 where there was only one."""
-    gaps = tenure_days(c, at) / np.maximum(1.0, c.orders - 1)
-    return np.where(c.orders > 1, gaps, ONE_GAP_DAYS)
+    gaps = state.orders - 1
+    return (state.last - state.first) / DAY_MS / gaps if gaps > 0 else ONE_GAP_DAYS
 
 
-def category_breadth(c: Columns, _: Array) -> Array:
+def discount_share(state: CustomerState) -> float:
+    """Part of the full price that was a discount."""
+    return state.discount / (state.spend + state.discount) if state.discount else 0.0
+
+
+def refund_share(state: CustomerState) -> float:
+    """Part of the spend that was paid back, at most all of it."""
+    return min(1.0, state.refunded / state.spend) if state.refunded and state.spend else 0.0
+
+
+def category_breadth(state: CustomerState) -> float:
     """Distinct categories ever bought, by linear counting (Whang et al. 1990), 64 bits."""
-    return BREADTHS[c.sketched.astype(np.intp)]
-
-
-def _share(part: Array, whole: Array) -> Array:
-    return np.minimum(1.0, part / np.where(whole > 0, whole, np.inf))
+    return BREADTHS[state.sketch.bit_count()]
 
 
 def _age(state: CustomerState) -> float:
@@ -98,7 +84,7 @@ def _affinity(state: CustomerState) -> float:
 class Feature:
     """One coordinate: its unit for people, its transform and weight for the distance.
 
-    Either ``compute`` makes it of `Columns` at given times (ms), or ``read`` takes it from a state.
+    ``read`` takes it from the state of a customer who has bought.
     ``log`` is log(1 + x / knee): nearly linear below the knee, so that differences much smaller
     than it do not count. A week of knee keeps the days between two visits from being a lapse.
     """
@@ -107,40 +93,33 @@ class Feature:
     unit: str
     transform: Literal["log", "linear"]
     weight: float
-    compute: Callable[[Columns, Array], Array] | None = None
+    read: Callable[[CustomerState], float]
     knee: float = 1.0
-    read: Callable[[CustomerState], float] | None = None
 
 
-RECENCY = Feature("recency_days", "days", "log", 1.0, lambda c, at: recency_days(c.last, at), 7.0)
+RECENCY = Feature("recency_days", "days", "log", 1.0, attrgetter("last"), 7.0)
 
 STANDARD = (
     RECENCY,
-    Feature("decayed_orders", "orders", "log", 1.0, lambda c, _: c.decayed_orders),
-    Feature("decayed_spend", "money", "log", 1.0, lambda c, _: c.decayed_spend),
-    Feature("average_basket", "money", "log", 0.7, lambda c, _: c.spend / MICROS / c.orders),
+    Feature("decayed_orders", "orders", "log", 1.0, attrgetter("decayed_orders")),
+    Feature("decayed_spend", "money", "log", 1.0, attrgetter("decayed_spend")),
+    Feature("average_basket", "money", "log", 0.7, lambda s: s.spend / MICROS / s.orders),
     Feature("mean_gap_days", "days", "log", 0.5, mean_gap_days),
     Feature("tenure_days", "days", "log", 0.5, tenure_days),
-    Feature(
-        "discount_share",
-        "share",
-        "linear",
-        0.4,
-        lambda c, _: _share(c.discount, c.spend + c.discount),
-    ),
-    Feature("refund_share", "share", "linear", 0.4, lambda c, _: _share(c.refunded, c.spend)),
+    Feature("discount_share", "share", "linear", 0.4, discount_share),
+    Feature("refund_share", "share", "linear", 0.4, refund_share),
     Feature("category_breadth", "categories", "log", 0.3, category_breadth),
 )
 
 
 OPTIONAL = {
-    "age": (Feature("age", "years", "linear", 0.5, read=_age),),
+    "age": (Feature("age", "years", "linear", 0.5, _age),),
     "gender": (
-        Feature("gender_female", "yes", "linear", 0.25, read=lambda s: _has_gender(s, "female")),
-        Feature("gender_male", "yes", "linear", 0.25, read=lambda s: _has_gender(s, "male")),
+        Feature("gender_female", "yes", "linear", 0.25, lambda s: _has_gender(s, "female")),
+        Feature("gender_male", "yes", "linear", 0.25, lambda s: _has_gender(s, "male")),
     ),
-    "income": (Feature("income", "income", "log", 0.4, knee=10.0, read=_income),),
-    "interests": (Feature("interest_affinity", "share", "linear", 0.4, read=_affinity),),
+    "income": (Feature("income", "income", "log", 0.4, _income, 10.0),),
+    "interests": (Feature("interest_affinity", "share", "linear", 0.4, _affinity),),
 }
 
 
@@ -193,35 +172,25 @@ class FeatureSet:
 
     @cached_property
     def _readers(self) -> tuple[Callable[[CustomerState], float], ...]:
-        return tuple(f.read for f in self.features if f.read)
+        return tuple(f.read for f in self.features)
 
     @cached_property
-    def _logs(self) -> tuple[NDArray[np.intp], Array]:
-        """Which features have a log transform, and their knees."""
-        logs = [(i, f.knee) for i, f in enumerate(self.features) if f.transform == "log"]
-        index, knees = zip(*logs, strict=True)
-        return np.array(index), np.array(knees)
+    def _knees(self) -> Array:
+        return np.array([f.knee for f in self.features])
+
+    @cached_property
+    def _is_log(self) -> NDArray[np.bool_]:
+        return np.array([f.transform == "log" for f in self.features])
 
     def row(self, state: CustomerState) -> Row:
-        """Read what the features are computed from; the state must hold a purchase."""
-        known = (
-            *(state.last, state.first, state.orders, state.spend, state.discount, state.refunded),
-            *(state.decayed_orders, state.decayed_spend, state.sketch.bit_count()),
-        )
-        return known + tuple([read(state) for read in self._readers]) if self._readers else known
+        """Read the features, with the last purchase (ms) for recency; the state must hold one."""
+        return tuple([read(state) for read in self._readers])
 
     def natural(self, rows: Sequence[Row], at: Sequence[float]) -> Array:
-        """Compute the features of n customers in natural units at n times (ms), shape (n, d).
-
-        Only the first, recency, depends on the time.
-        """
-        columns = np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
-        width, times = len(Columns._fields), np.array(at, dtype=np.float64)
-        known, declared = Columns(*columns[:width]), iter(columns[width:])
-        natural = np.empty((len(times), len(self.features)))
-        for i, feature in enumerate(self.features):
-            compute = feature.compute
-            natural[:, i] = compute(known, times) if compute else next(declared)
+        """Return the features of n customers in natural units at n times (ms), shape (n, d)."""
+        natural = np.array(rows, dtype=np.float64)
+        silence = np.array(at, dtype=np.float64) - natural[:, 0]
+        natural[:, 0] = np.maximum(silence, 0.0) / DAY_MS
         return natural
 
     def vector(self, state: CustomerState, now: int) -> tuple[float, ...]:
@@ -230,10 +199,7 @@ class FeatureSet:
 
     def transform_all(self, natural: Array) -> Array:
         """Bring (n, d) natural units to the axes on which distances are measured, unscaled."""
-        transformed = np.array(natural, dtype=np.float64)
-        logs, knees = self._logs
-        transformed[:, logs] = np.log1p(transformed[:, logs] / knees)
-        return transformed
+        return np.where(self._is_log, np.log1p(natural / self._knees), natural)
 
     def transform(self, vector: Sequence[float]) -> tuple[float, ...]:
         """Transform the features of one customer."""

@@ -9,6 +9,7 @@ are: only operations on single elements, and sums over the d coordinates of each
 """
 
 from collections.abc import Sequence
+from math import log1p
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,6 @@ from stream_app.core.snapshots import UnknownFeatureSetError, check
 
 NEVER_DAYS = 36_500.0
 NOWHERE = -1
-LINE = 1e-12
 
 Matrix = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -31,14 +31,15 @@ class Axes:
     """The scaled axes of a model; ``Scaling`` as arrays."""
 
     def __init__(self, scaling: Scaling) -> None:
-        self._centre, self._scale = np.array(scaling.centre), np.array(scaling.scale)
-        self._weight, self._clip = np.array(scaling.weight), scaling.clip
+        weight = np.array(scaling.weight)
+        self._centre = np.array(scaling.centre)
+        self._factor = weight / np.array(scaling.scale)
+        self._most = scaling.clip * weight
 
     def coordinates(self, transformed: Matrix) -> Matrix:
         """Scale a (n, d) matrix of transformed features to (n, d) coordinates, no unit."""
-        centred = (transformed - self._centre) / self._scale
-        clipped = np.maximum(np.minimum(centred, self._clip), -self._clip)
-        return np.asarray(clipped * self._weight)
+        centred = (transformed - self._centre) * self._factor
+        return np.asarray(np.maximum(np.minimum(centred, self._most), -self._most))
 
 
 def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
@@ -47,23 +48,29 @@ def coordinates(transformed: Matrix, scaling: Scaling) -> Matrix:
 
 
 class Spots(NamedTuple):
-    """Customers among the centres: scaled ``points`` (n, d), ``distances`` to centres (n, k)."""
+    """Customers among the centres: ``points`` (n, d), ``squared`` distances to centres (n, k)."""
 
     points: Matrix
-    distances: Matrix
+    squared: Matrix
 
 
 class Placements(NamedTuple):
     """Where n customers belong; arrays of shape (n,).
 
-    ``segment`` is an index into the snapshot's segments. ``margin``: 1 minus the distance to the
-    new centre over the distance to the old one. ``held``: another centre is nearer, but not by
-    the required margin.
+    ``segment`` is an index into the snapshot's segments. ``least`` and ``present``: the squared
+    distances to the nearest centre and to the own one, infinite without one. ``held``: another
+    centre is nearer, but not by the required margin.
     """
 
     segment: Indices
-    margin: Matrix
+    least: Matrix
+    present: Matrix
     held: NDArray[np.bool_]
+
+    def margins(self, moved: Sequence[int]) -> list[float]:
+        """1 minus the distance to the new centre over the distance to the old one."""
+        margins: list[float] = (1 - np.sqrt(self.least[moved] / self.present[moved])).tolist()
+        return margins
 
 
 class Changes(NamedTuple):
@@ -89,10 +96,14 @@ class SegmentModel:
         check(snapshot)
         self.snapshot = snapshot
         self.features = features
-        self._keep = 1 - margin
         self._centres = np.array(snapshot.centres, dtype=np.float64)
         self._axes = Axes(snapshot.scaling)
         self._index = {segment.id: i for i, segment in enumerate(snapshot.segments)}
+        self._keep = (1 - margin) ** 2
+        self._turn = 2 * (self._keep - 1)
+        axis = self._centres[:, 0]
+        self._rise = 2 * (axis - self._keep * axis[:, None])
+        self._day = _Days(snapshot.scaling)
 
     @property
     def version(self) -> int:
@@ -121,84 +132,71 @@ class SegmentModel:
         return self._axes.coordinates(self.features.transform_all(vectors))
 
     def spots(self, points: Matrix) -> Spots:
-        """Measure the Euclidean distance of (n, d) scaled points to every centre."""
+        """Measure the squared Euclidean distance of (n, d) scaled points to every centre."""
         apart = points[:, None, :] - self._centres
-        return Spots(points, np.sqrt((apart * apart).sum(axis=2)))
+        return Spots(points, np.add.reduce(apart * apart, axis=2))
 
     def place(self, spots: Spots, own: Indices) -> Placements:
         """Decide with hysteresis: leave ``own`` only for a centre nearer by the margin."""
-        distances, rows = spots.distances, np.arange(len(own))
-        nearest = distances.argmin(axis=1)
-        least, known = distances[rows, nearest], own >= 0
-        present = np.where(known, distances[rows, own], np.inf)
-        leaves = least < self._keep * present
-        held = (nearest != own) & ~leaves
-        segment = np.where(leaves & (nearest != own), nearest, np.where(known, own, nearest))
-        margin = np.where(leaves, 1 - least / np.where(present > 0, present, 1.0), 0.0)
-        return Placements(segment, margin, held)
+        squared, rows = spots.squared, np.arange(len(own))
+        nearest = squared.argmin(axis=1)
+        least = squared[rows, nearest]
+        present = np.where(own >= 0, squared[rows, own], np.inf)
+        segment = np.where(least < self._keep * present, nearest, own)
+        return Placements(segment, least, present, segment != nearest)
 
     def contributions(
-        self, old: Indices, new: Indices, points: Matrix, former: Matrix | None = None
+        self, old: Indices, new: Indices, points: Matrix, former: Matrix, known: NDArray[np.bool_]
     ) -> Matrix:
-        """How much each coordinate speaks for ``new`` against ``old``, (n, d); sums are d² − d².
+        """How much each coordinate speaks for ``new`` against ``old``, (n, d), more than before.
 
-        Against ``former`` points: how much more than there, which is linear in the way between.
+        Before is the ``former`` point where it is ``known``, else half way between both centres,
+        where nothing speaks for either. The sums are the changes of d² − d².
         """
         a, b = self._centres[old], self._centres[new]
-        if former is not None:
-            return np.asarray(2 * (points - former) * (b - a))
-        return np.asarray((points - a) ** 2 - (points - b) ** 2)
+        before = np.where(known[:, None], former, (a + b) / 2)
+        return np.asarray(2 * (points - before) * (b - a))
 
     def next_change(self, spots: Spots, current: Indices) -> Changes:
         """Find the silence after which another centre wins, everything else unchanged.
 
-        With u the recency coordinate, o the own and c another centre, R the squared distance in
-        all other coordinates and q = (1 − margin)², the other centre wins where
-        q (R_o + (u − o)²) − (R_c + (u − c)²) > 0: a concave parabola in u, a line at margin 0.
+        With D the squared distances now, u, o and c the recency coordinates of the customer, the
+        own and another centre and q = (1 − margin)², that one wins t further along the axis where
+        (q D_o − D_c) + 2 ((q − 1) u + c − q o) t + (q − 1) t² > 0: a parabola that opens downwards,
+        a line at margin 0.
         """
-        rows, u = np.arange(len(current)), spots.points[:, :1]
-        squared, axis = spots.distances**2, self._centres[:, 0]
-        own = axis[current][:, None]
-        rest = squared[rows, current][:, None] - (u - own) ** 2
-        crossing = _first_win(u, self._keep**2, own, rest, axis, squared - (u - axis) ** 2)
-        crossing[rows, current] = np.inf
-        winner = crossing.argmin(axis=1)
-        return Changes(self._silence(crossing[rows, winner]), winner)
+        rows, squared, u = np.arange(len(current)), spots.squared, spots.points[:, 0]
+        lead = self._keep * squared[rows, current][:, None] - squared
+        rise = self._turn * u[:, None] + self._rise[current]
+        root = rise * rise - 2 * self._turn * lead
+        crosses = (rise > 0) & (root > 0)
+        below = rise + np.sqrt(np.maximum(root, 0.0))
+        never = np.full(lead.shape, np.inf)
+        further = np.divide(-2 * lead, below, out=never, where=crosses)
+        further[lead > 0] = 0.0
+        further[rows, current] = np.inf
+        winner = further.argmin(axis=1)
+        return Changes(self._day.silence(u + further[rows, winner]), winner)
 
-    def _silence(self, coordinate: Matrix) -> Matrix:
-        """Days of recency at a coordinate, infinite beyond the clip or a century."""
-        scaling = self.snapshot.scaling
-        centre, scale, weight = scaling.centre[0], scaling.scale[0], scaling.weight[0]
-        inside = coordinate < scaling.clip * weight
-        axis = np.where(inside, coordinate, 0.0) / (weight or 1.0) * scale + centre
-        days = RECENCY.knee * np.expm1(np.minimum(axis, np.log1p(NEVER_DAYS)))
-        return np.where(inside & (days < NEVER_DAYS), days, np.inf)
+
+class _Days:
+    """Recency in days from its coordinate."""
+
+    def __init__(self, scaling: Scaling) -> None:
+        weight, scale = scaling.weight[0], scaling.scale[0]
+        self._centre, self._stretch = scaling.centre[0], scale / weight if weight else 0.0
+        never = (log1p(NEVER_DAYS / RECENCY.knee) - self._centre) * weight / scale
+        self._reach = min(scaling.clip * weight, never)
+
+    def silence(self, coordinate: Matrix) -> Matrix:
+        """Days at (n,) coordinates, infinite beyond the clip or a century."""
+        axis = np.minimum(coordinate, self._reach) * self._stretch + self._centre
+        return np.where(coordinate < self._reach, RECENCY.knee * np.expm1(axis), np.inf)
 
 
 def due(silence: float, last: int, now: int) -> int:
     """Return the time (ms) of a next change, always after ``now``; 0 if there is none."""
     return max(now + 1, last + int(silence * DAY_MS) + 1) if silence < NEVER_DAYS else 0
-
-
-def _first_win(
-    u: Matrix, q: float, own: Matrix, rest: Matrix, axis: Matrix, other_rest: Matrix
-) -> Matrix:
-    """Smallest coordinates ≥ u (n, 1) at which other centres win, (n, k); infinite for never.
-
-    Solves a x² + b x + e > 0 with a = q − 1 ≤ 0.
-    """
-    a = q - 1
-    b = 2 * (axis - q * own)
-    e = q * (rest + own * own) - other_rest - axis * axis
-    with np.errstate(all="ignore"):
-        if a > -LINE:
-            root = np.where(b > 0, -e / b, np.inf)
-        else:
-            discriminant = b * b - 4 * a * e
-            spread = np.sqrt(discriminant)  # not a number where there is no root: never ≥ u
-            root = np.where(b > 0, 2 * e / (-b - spread), (-b + spread) / (2 * a))
-            root = np.where((discriminant > 0) & (root >= u), root, np.inf)
-    return np.where(a * u * u + b * u + e > 0, u, root)
 
 
 class Models:

@@ -8,7 +8,7 @@ import numpy as np
 from stream_app import contracts
 from stream_app.contracts import Reason
 from stream_app.core.events import Record
-from stream_app.core.features import FeatureSet, Row
+from stream_app.core.features import FeatureSet
 from stream_app.core.folds import CustomerState
 from stream_app.core.model import (
     NOWHERE,
@@ -18,6 +18,7 @@ from stream_app.core.model import (
     Models,
     Placements,
     SegmentModel,
+    Spots,
 )
 from stream_app.core.plain import plain
 
@@ -29,8 +30,9 @@ MAX_DRIVERS = 3
 class Case:
     """A customer to be judged at ``at`` (ms), because of ``cause`` and perhaps of a ``record``.
 
-    ``former``: what the features were computed from until now, and the time (ms) at which that is
-    to be looked at. ``moves``: what came of it. The state must hold a purchase.
+    ``former``: the state before, and the time (ms) at which its features are to be looked at.
+    ``lapses``: how many came before it; ``moves``: what came of it and of them. The state must hold
+    a purchase.
     """
 
     customer_id: str
@@ -38,7 +40,8 @@ class Case:
     at: int
     cause: Reason
     record: Record | None = None
-    former: tuple[Row, int] | None = None
+    former: tuple[CustomerState, int] | None = None
+    lapses: int = 0
     moves: list[contracts.SegmentChanged] = field(default_factory=list)
 
 
@@ -52,8 +55,7 @@ class Scored:
     model: SegmentModel
     cases: Sequence[Case]
     vectors: Matrix
-    points: Matrix
-    distances: Matrix
+    spots: Spots
     own: Indices
     placed: Placements
     changes: Changes
@@ -65,10 +67,10 @@ def score(model: SegmentModel, cases: Sequence[Case]) -> Scored:
     rows = [features.row(case.state) for case in cases]
     vectors = features.natural(rows, [case.at for case in cases])
     own = model.indices([case.state.segment for case in cases])
-    points, distances = spots = model.locate(vectors)
+    spots = model.locate(vectors)
     placed = model.place(spots, own)
     changes = model.next_change(spots, placed.segment)
-    return Scored(model, cases, vectors, points, distances, own, placed, changes)
+    return Scored(model, cases, vectors, spots, own, placed, changes)
 
 
 def reasons_of(scored: Scored, moved: Sequence[int], models: Models) -> list[Reason]:
@@ -110,25 +112,22 @@ def drivers_of(scored: Scored, moved: Sequence[int]) -> list[tuple[contracts.Dri
     """
     model, features = scored.model, scored.model.features
     cases = [scored.cases[i] for i in moved]
-    new = scored.placed.segment[moved]
-    own = scored.own[moved]
-    old = np.where(own == NOWHERE, _runners_up(scored.distances[moved], new), own)
-    vectors, points = scored.vectors[moved], scored.points[moved]
-    then, gain = vectors.copy(), model.contributions(old, new, points)
-    if known := [n for n, case in enumerate(cases) if case.former]:
-        rows, times = zip(*(case.former for case in cases if case.former), strict=True)
-        then[known] = features.natural(rows, times)
-        former = model.points(then[known])
-        gain[known] = model.contributions(old[known], new[known], points[known], former)
-    order = np.argsort(-gain, axis=1, kind="stable")[:, :MAX_DRIVERS]
-    ranked = np.take_along_axis(gain, order, axis=1) > 0
-    best = [
-        row[:speaking]
-        for row, speaking in zip(order.tolist(), ranked.sum(axis=1).tolist(), strict=True)
-    ]
+    new, own = scored.placed.segment[moved], scored.own[moved]
+    old = np.where(own == NOWHERE, _runners_up(scored.spots.squared[moved], new), own)
+    vectors, points = scored.vectors[moved], scored.spots.points[moved]
+    known = np.array([case.former is not None for case in cases])
+    before = [case.former or (case.state, case.at) for case in cases]
+    then = features.natural([features.row(state) for state, _ in before], [at for _, at in before])
+    gains = model.contributions(old, new, points, model.points(then), known)
     profiles = [model.segments[place].profile for place in new.tolist()]
-    told = zip(cases, best, profiles, then.tolist(), vectors.tolist(), strict=True)
-    return [_told(features, *each) for each in told]
+    told = zip(cases, gains.tolist(), profiles, then.tolist(), vectors.tolist(), strict=True)
+    return [_told(features, case, _best(gain), *rest) for case, gain, *rest in told]
+
+
+def _best(gains: Sequence[float]) -> list[int]:
+    """Return the indices of the greatest gains, as far as they are any; the first of equal ones."""
+    ranked = sorted([(-gain, j) for j, gain in enumerate(gains) if gain > 0])
+    return [j for _, j in ranked[:MAX_DRIVERS]]
 
 
 def _told(
@@ -155,9 +154,9 @@ def _told(
     )
 
 
-def _runners_up(distances: Matrix, nearest: Indices) -> Indices:
+def _runners_up(squared: Matrix, nearest: Indices) -> Indices:
     """Return the nearest centres but for the given ones; of a single centre, that one."""
-    others = distances.copy()
+    others = squared.copy()
     if others.shape[1] > 1:
         others[np.arange(len(others)), nearest] = np.inf
     return np.asarray(others.argmin(axis=1))

@@ -1,8 +1,8 @@
 """From customers' states to moves between segments, each with its reason and its drivers.
 
-``Judge.judge`` places customers, each at one instant; ``Judge.catch_up`` first lets every lapse
-happen that silence has already brought, each at its own instant. Both update the customers' places
-in the model in their states.
+``Judge.judge`` places customers, each at one instant, and notes it in their states. ``Judge.lapse``
+tells which lapse silence has brought before that: it is judged first, at its own instant;
+``Judge.catch_up`` does so with all there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,31 +61,31 @@ class Judge:
             case.state.due = due(silence, case.state.last, case.at)
         if moved:
             self._move(scored, moved, reasons)
-        return int(scored.placed.held.sum())
+        return int(np.count_nonzero(scored.placed.held))
 
-    def catch_up(self, cases: Sequence[Case]) -> None:
-        """Let every lapse up to the time of each case happen, each at its own instant, in order."""
-        waiting = cases
-        for _ in range(MAX_LAPSES):
-            waiting = [c for c in waiting if c.state.due and c.state.due <= c.at]
-            if not waiting:
-                break
-            self.judge([self._lapse(case) for case in waiting])
-
-    def _lapse(self, case: Case) -> Case:
-        state, row = case.state, self.models.current.features.row(case.state)
-        former = (row, max(state.last, state.entered))
+    def lapse(self, case: Case) -> Case | None:
+        """Return the lapse that comes before the case, if there is one, as a case of its own."""
+        state = case.state
+        if not 0 < state.due <= case.at or case.lapses == MAX_LAPSES:
+            return None
+        case.lapses += 1
+        former = state, max(state.last, state.entered)
         return Case(
             case.customer_id, state, state.due, Reason.LAPSE, former=former, moves=case.moves
         )
 
+    def catch_up(self, cases: Sequence[Case]) -> None:
+        """Let every lapse up to the time of each case happen, in order."""
+        while lapses := [lapse for case in cases if (lapse := self.lapse(case))]:
+            self.judge(lapses)
+
     def _move(self, scored: Scored, moved: Sequence[int], reasons: Sequence[Reason]) -> None:
         """Enter the new segments and describe the moves."""
         all_drivers = drivers_of(scored, moved)
-        margins, winners = scored.placed.margin.tolist(), scored.changes.winner.tolist()
+        margins, winners = scored.placed.margins(moved), scored.changes.winner.tolist()
         placed, segments = scored.placed.segment.tolist(), scored.model.segments
         emitted = to_datetime(self.emitted)
-        for i, reason, drivers in zip(moved, reasons, all_drivers, strict=True):
+        for i, reason, drivers, margin in zip(moved, reasons, all_drivers, margins, strict=True):
             case, target = scored.cases[i], segments[placed[i]]
             state = case.state
             former = _ref(state.segment, state.segment_name) if state.segment else None
@@ -102,7 +102,7 @@ class Judge:
                 occurred_at=to_datetime(case.at),
                 emitted_at=emitted,
                 model_version=scored.model.version,
-                margin=round(margins[i], 4),
+                margin=round(margin, 4),
                 drivers=drivers,
                 facts=facts(state, case.at),
                 next_change=_next_change(scored.model, winners[i], state.due),

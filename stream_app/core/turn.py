@@ -1,7 +1,8 @@
 """One turn: events applied to customer states, in order, until they are written together."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from stream_app.contracts import Reason
@@ -80,8 +81,8 @@ class Turn:
     def take(self, records: Sequence[Record], events: Sequence[Event]) -> None:
         """Apply events in order, each as if it were the only one.
 
-        Customers do not concern each other, so all are judged together in waves: the first event
-        of each, then the second ones, and so on.
+        Customers do not concern each other, so all are judged together in rounds: of each, whatever
+        comes next.
         """
         steps: list[Step] = []
         for record, event in zip(records, events, strict=True):
@@ -98,13 +99,13 @@ class Turn:
     def lapse(self, customers: Sequence[str]) -> None:
         """Let silence have its effect up to now, on each of different customers."""
         cases = self._buyers(customers)
-        self._settle(cases)
+        self._judge.catch_up(cases)
         self._emit(cases)
 
     def rescore(self, customers: Sequence[str]) -> None:
         """Judge again under the current model, each of different customers."""
         cases = self._buyers(customers)
-        self._settle(cases)
+        self._judge.catch_up(cases)
         self._place(cases)
         self._emit(cases)
 
@@ -122,29 +123,33 @@ class Turn:
 
     def _apply(self, steps: Sequence[Step]) -> None:
         """Let lapses, then the event, have their effect in each step; emit moves in order."""
-        for wave in _waves(steps):
-            cases = [case for case, _ in wave]
-            self._settle(cases)
-            for case, event in wave:
-                self._fold(case, event)
-            self._place(cases)
+        waiting: dict[str, deque[Step]] = {}
+        for step in steps:
+            waiting.setdefault(step[0].customer_id, deque()).append(step)
+        while waiting:
+            self._place([self._advance(chain) for chain in waiting.values()])
+            waiting = {customer: chain for customer, chain in waiting.items() if chain}
         self._emit([case for case, _ in steps])
 
+    def _advance(self, chain: deque[Step]) -> Case:
+        """Return what is to be judged next of a customer: a lapse, or the next event, folded."""
+        case, event = chain[0]
+        if self._judge.models and (lapse := self._judge.lapse(case)):
+            return lapse
+        self._fold(case, event)
+        chain.popleft()
+        return case
+
     def _fold(self, case: Case, event: Order | ProfileUpdate) -> None:
-        state, features = case.state, self.rules.features
+        state = case.state
         if state.segment and state.orders:
-            case.former = features.row(state), case.at
+            case.former = copy(state), case.at
         if isinstance(event, Order):
-            fold_order(state, event, features.half_life_ms)
+            fold_order(state, event, self.rules.features.half_life_ms)
             changed = True
         else:
             changed = fold_profile(state, event.profile)
         self.counts["applied" if changed else "duplicate"] += 1
-
-    def _settle(self, cases: Sequence[Case]) -> None:
-        """Let the lapses happen until the time of each case."""
-        if self._judge.models:
-            self._judge.catch_up([case for case in cases if case.state.orders])
 
     def _place(self, cases: Sequence[Case]) -> None:
         if self._judge.models:
@@ -191,16 +196,3 @@ class Turn:
         """Keep count of the customers in each segment."""
         if segment_id:
             self.counts[f"segment:{segment_id}"] += by
-
-
-def _waves(steps: Sequence[Step]) -> list[list[Step]]:
-    """Split into the first step of each customer, the second ones, and so on."""
-    waves: list[list[Step]] = []
-    depth: dict[str, int] = {}
-    for step in steps:
-        customer = step[0].customer_id
-        wave = depth[customer] = depth.get(customer, -1) + 1
-        if wave == len(waves):
-            waves.append([])
-        waves[wave].append(step)
-    return waves

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stream_app.contracts import Scaling
 from stream_app.core.features import Row
 from stream_app.core.model import SegmentModel
-from tests.builders import DAY, FEATURES, a_snapshot, day
+from tests.builders import FEATURES, a_snapshot, day
 
 WIDTH = len(FEATURES.names)
 AMOUNTS = st.floats(0, 1e6)
@@ -15,14 +15,10 @@ AMOUNTS = st.floats(0, 1e6)
 
 @st.composite
 def rows(draw: st.DrawFn) -> Row:
-    """What is known of a customer, as the features read it."""
-    first = day(draw(st.integers(-400, 0)))
-    last = first + draw(st.integers(0, 400 * DAY))
-    spend, discount, refunded = (draw(st.integers(0, 10**12)) for _ in range(3))
-    return (
-        *(last, first, draw(st.integers(1, 300)), spend, discount, refunded),
-        *(draw(AMOUNTS), draw(AMOUNTS), draw(st.integers(0, 64))),
-    )
+    """What is known of a customer: the last purchase, then features."""
+    shares = draw(st.floats(0, 1)), draw(st.floats(0, 1))
+    amounts = [draw(AMOUNTS) for _ in range(5)]
+    return (float(day(draw(st.integers(-400, 400)))), *amounts, *shares, draw(st.floats(0, 300)))
 
 
 @st.composite
@@ -47,7 +43,7 @@ def scored(model: SegmentModel, found: list[Row], at: list[int], own: list[int])
     spots = model.locate(FEATURES.natural(found, at))
     placed = model.place(spots, np.array(own))
     changes = model.next_change(spots, placed.segment)
-    columns = (*spots, placed.segment, placed.margin, placed.held, *changes)
+    columns = (*spots, *placed, *changes)
     return [b"|".join(column[i].tobytes() for column in columns) for i in range(len(found))]
 
 

@@ -62,11 +62,23 @@ def test_samples_are_a_share_of_the_events_or_a_number_a_day_whichever_is_more()
 def test_the_walk_after_a_new_model_takes_four_times_as_long_while_there_is_a_backlog(
     *, backlog: bool, seconds: int
 ) -> None:
-    walk = Walk(100)
+    walk = Walk(100, 240)
 
-    portions = [walk.due(2, 0.1, 10, backlog=backlog) is not None for _ in range(40)]
+    portions = [walk.due(2, 0.1, 10, 10, backlog=backlog) is not None for _ in range(40)]
 
     assert sum(portions) == 40 // seconds
+
+
+def test_a_walk_over_many_customers_takes_the_time_it_is_given_and_over_few_less() -> None:
+    def seconds(population: int) -> float:
+        walk, walked, steps = Walk(250, 240), 0, 0
+        while walked < population:
+            walked += 100 * (walk.due(2, 0.1, population, 100) is not None)
+            steps += 1
+        return steps / 10
+
+    assert seconds(240_000) == pytest.approx(240, rel=0.01)
+    assert seconds(5_000) == pytest.approx(20, rel=0.01)
 
 
 async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
@@ -78,6 +90,6 @@ async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
     for records, waiting in ((10, False), (2, False), (2, True), (10, False)):
         duties.chunk(records, 0, 0, waiting=waiting)
         paces.append(duties.has_backlog)
-        await duties.rescore(lane.session, 1000)
+        await duties.rescore(lane.session, 1000, 10)
 
     assert paces == [True, False, True, True]

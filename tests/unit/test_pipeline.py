@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.contracts import Reason, RejectReason
-from stream_app.core.features import Array, Columns
+from stream_app.core.folds import CustomerState
 from stream_app.core.messages import dead_letter_of
 from stream_app.ports import Applied, ApplyStatus, Batch
 from tests.builders import (
@@ -103,15 +102,15 @@ async def test_a_chunk_at_the_wrong_place_writes_nothing_and_clears_the_cache() 
     assert (await shop.take(a_record(1))).ok
 
 
-def a_touchy_feature(c: Columns, _: Array) -> Array:
-    if 13_000_000 in c.spend:
+def a_touchy_feature(state: CustomerState) -> float:
+    if state.spend == 13_000_000:
         raise ZeroDivisionError("thirteen")
-    return np.zeros(len(c.spend))
+    return 0.0
 
 
 TOUCHY = replace(
     FEATURES,
-    features=(*FEATURES.features[:-1], replace(FEATURES.features[-1], compute=a_touchy_feature)),
+    features=(*FEATURES.features[:-1], replace(FEATURES.features[-1], read=a_touchy_feature)),
 )
 
 

@@ -26,6 +26,7 @@ from stream_app.core.scoring import Case
 from stream_app.core.transitions import Judge
 from stream_app.core.versions import with_name
 from stream_app.ports import ApplyStatus, Batch, CustomerWrite
+from tests.benchmarks.performance.loads import CATEGORIES
 
 TEMPLATES = 1_000
 ASKED = 2_000
@@ -54,7 +55,8 @@ class Maker:
         state = CustomerState()
         for n in range(orders):
             at = last - round((orders - 1 - n) * gap_days * DAY_MS)
-            categories = (("Groceries 0", round(total / 2 * MICROS)), ("Garden 1", MICROS))
+            wares = (CATEGORIES[(n + i) % len(CATEGORIES)] for i in range(3))
+            categories = tuple((name, round(total / 3 * MICROS)) for name in wares)
             money, off = round(total * MICROS), MICROS // 2
             event = f"stored-{last}-{orders}-{n}"
             order = Order(event, "x", at, False, money, off, 3, categories, "web")
@@ -65,14 +67,20 @@ class Maker:
         judge.judge([Case("x", state, last, Reason.PURCHASE)])
         return state
 
-    def crowd(self, names: Sequence[str], now: int, seed: int) -> Iterator[Member]:
-        """Give each name one of a thousand different histories; nobody is due before ``now``."""
+    def crowd(
+        self, names: Sequence[str], now: int, seed: int, gap_days: float = 20.0
+    ) -> Iterator[Member]:
+        """Give each name one of a thousand different histories; nobody is due before ``now``.
+
+        They buy every ``gap_days`` on average, and most did within three times of that.
+        """
         rng = Random(seed)
         found: list[CustomerState] = []
         while len(found) < min(TEMPLATES, len(names)):
-            last = now - rng.randrange(60 * DAY_MS)
-            state = self.state(rng.randrange(1, 12), rng.uniform(5, 150), last, rng.uniform(2, 40))
-            if not state.due or state.due > now + DAY_MS:
+            last = now - round(rng.uniform(0, 3 * gap_days) * DAY_MS)
+            gap = rng.uniform(0.1, 1.9) * gap_days
+            state = self.state(rng.randrange(1, 12), rng.uniform(5, 150), last, gap)
+            if not state.due or state.due > now:
                 found.append(state)
         return ((name, found[i % len(found)]) for i, name in enumerate(names))
 

@@ -17,7 +17,7 @@ from producers.sources import Basket
 from stream_app.config import Settings, environment
 from stream_app.demo.system import Child
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
-from tests.benchmarks.performance.loads import START_MS, Load, a_load
+from tests.benchmarks.performance.loads import GAP_DAYS, START_MS, Load, a_load
 from tests.benchmarks.performance.population import Maker, put, snapshot_of
 from tests.benchmarks.performance.results import Findings, Row
 from tests.benchmarks.performance.stage import Program, Sample, Speed, speed, until
@@ -63,11 +63,9 @@ def _grown(bench: Bench, size: int) -> Speed:
         ours.system.stop()
         known = {customer for customer, _ in load.events[: load.warm]}
         names = [name for n in range(size) if (name := f"c{n}") not in known]
-        put(
-            ours.settings,
-            Maker(ours.settings, snapshot_of(ours.settings)).crowd(names, START_MS, bench.seed),
-        )
-        restart(ours, rescore_per_second=NEVER)
+        maker = Maker(ours.settings, snapshot_of(ours.settings))
+        put(ours.settings, maker.crowd(names, START_MS, bench.seed, GAP_DAYS))
+        restart(ours, rescore_per_second=NEVER, rescore_seconds=1 / NEVER**3)
         return speed(ours.work_off(), load.timed)
 
 

@@ -54,12 +54,15 @@ class Plan:
 
 
 def plan_of(bench: Bench, per_second: float) -> Plan:
-    """Plan the run: a worker that starts first looks at everybody, which the warm-up covers."""
+    """Plan the run: a worker that starts first looks at everybody, which the warm-up covers.
+
+    ``per_second``: the pace of that, which is that of a shop of a million whatever the size here.
+    """
     if bench.smoke:
         return Plan(500, 1_500, 3.0, 3.0, 5.0, 2.0, 5.0)
     lapsing, everybody = 50_000, MILLION if bench.full else 100_000
     walk = everybody / per_second
-    return Plan(lapsing, everybody - lapsing, 1.2 * walk + 10, 20.0, walk)
+    return Plan(lapsing, everybody - lapsing, 2.5 * walk + 10, 20.0, walk)
 
 
 def measure(bench: Bench) -> Findings:
@@ -68,14 +71,15 @@ def measure(bench: Bench) -> Findings:
     with serving(bench, history(bench, bench.events // 5), clock=ClockMode.WALL) as ours:
         ours.system.stop()
         settings = ours.settings
-        plan = plan_of(bench, settings.rescore_per_second * settings.partitions)
+        pace = MILLION / settings.rescore_seconds
+        plan = plan_of(bench, pace)
         names = [f"stored-{n}" for n in range(plan.others)]
         maker, now = Maker(settings, snapshot_of(settings)), round(time.time() * 1000)
         put(settings, maker.crowd(names, now, bench.seed))
         began = time.time() + plan.start
         instant = round(1000 * (began + plan.lapse_at) + lead_ms(bench, plan.seconds))
         put(settings, maker.cohort([f"silent-{n}" for n in range(plan.lapsing)], instant))
-        restart(ours)
+        restart(ours, rescore_seconds=(plan.lapsing + plan.others) / pace)
         with traffic(bench, ours, plan.seconds, bench.seed + 1, share=FIFTH) as run:
             return _storms(bench, ours, plan, run, instant)
 

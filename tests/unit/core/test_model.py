@@ -26,10 +26,11 @@ SCALING = Scaling(centre=(1.0,) * 9, scale=(2.0,) * 9, weight=(0.5,) * 9, clip=3
 
 
 def contributions(
-    model: SegmentModel, point: Sequence[float], former: Matrix | None = None
+    model: SegmentModel, point: Sequence[float], former: Sequence[float] | None = None
 ) -> Matrix:
     """What each coordinate of one point says for the second centre against the first."""
-    return model.contributions(np.array([0]), np.array([1]), np.array([point]), former)
+    known, before = np.array([former is not None]), np.array([former or point])
+    return model.contributions(np.array([0]), np.array([1]), np.array([point]), before, known)
 
 
 def a_model(*recencies: float, margin: float = 0.0) -> SegmentModel:
@@ -63,8 +64,9 @@ def due(model: SegmentModel, point: tuple[float, ...], own: int, last: int, now:
 
 
 def test_coordinates_are_transformed_scaled_clipped_and_weighted() -> None:
-    model = SegmentModel(a_snapshot(scaling=SCALING), FEATURES, 0.1)
-    vector = [0.0, 1.718281828459045, 1e9, 0, 0, 0, 0.5, -1e9, 3]
+    scaling = SCALING.model_copy(update={"centre": (*[1.0] * 7, 9.0, 1.0)})
+    model = SegmentModel(a_snapshot(scaling=scaling), FEATURES, 0.1)
+    vector = [0.0, 1.718281828459045, 1e9, 0, 0, 0, 0.5, 0, 3]
 
     (point,) = model.points(np.array([vector])).tolist()
 
@@ -126,9 +128,9 @@ def test_contributions_sum_to_the_difference_of_the_squared_distances() -> None:
         a_snapshot(centres=((1.0,) * 9, (2.0, *REST)), names=("A", "B")), FEATURES, 0
     )
     point = [0.1 * i for i in range(9)]
-    ((old, new),) = spots(model, point).distances
+    ((old, new),) = spots(model, point).squared
 
-    assert contributions(model, point).sum() == pytest.approx(old**2 - new**2)
+    assert contributions(model, point).sum() == pytest.approx(old - new)
 
 
 def test_silence_moves_a_customer_to_the_next_centre_at_the_midpoint_of_the_axis() -> None:
@@ -208,4 +210,4 @@ def test_against_a_former_point_contributions_are_the_difference_of_both() -> No
     now, then = [0.1 * i for i in range(9)], [0.3 * (i % 4) for i in range(9)]
 
     apart = contributions(model, now) - contributions(model, then)
-    assert contributions(model, now, np.array([then])) == pytest.approx(apart)
+    assert contributions(model, now, then) == pytest.approx(apart)

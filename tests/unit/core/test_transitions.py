@@ -1,3 +1,5 @@
+from copy import copy
+
 import pytest
 
 from stream_app.contracts import Reason, SegmentChanged
@@ -210,7 +212,7 @@ def test_drivers_are_the_three_that_spoke_most_for_the_new_segment() -> None:
     judge = a_judge(a_spread_snapshot())
     state = a_state(an_order(total=0.5), an_order("e2", 0, 0.5))
     judged(judge, state, 0)
-    former = FEATURES.row(state), day(0)
+    former = copy(state), day(0)
     fold_order(state, an_order("e3", 0, 4000.0), FEATURES.half_life_ms)
 
     move = judge_one(judge, state, day(0), former=former)
