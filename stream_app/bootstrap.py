@@ -21,7 +21,8 @@ from stream_app.adapters.kafka_transport import SCHEME
 from stream_app.adapters.log_ends import LogEnds
 from stream_app.adapters.metrics import Metrics
 from stream_app.adapters.patient_store import PatientStore
-from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.adapters.redis_client import connect
+from stream_app.adapters.redis_store import RedisStore
 from stream_app.config import ClockMode, ConfigError, Settings
 from stream_app.core.events import Limits, to_ms
 from stream_app.core.features import FeatureSet

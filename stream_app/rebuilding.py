@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from stream_app.adapters.dead_letters import read_topic
 from stream_app.adapters.generations import Generations
 from stream_app.adapters.kafka_publisher import KafkaPublisher
-from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.adapters.redis_client import connect
+from stream_app.adapters.redis_store import RedisStore
 from stream_app.bootstrap import facts_of
 from stream_app.config import ConfigError, Settings
 from stream_app.contracts import ModelSnapshot, SegmentChanged

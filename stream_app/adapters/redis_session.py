@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from stream_app.adapters.redis_store import connect
+from stream_app.adapters.redis_client import connect
 from stream_app.config import ConfigError, Settings
 
 if TYPE_CHECKING:

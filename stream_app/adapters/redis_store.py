@@ -8,70 +8,25 @@ with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import msgspec
-from redis.asyncio import Connection, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.connection import HiredisRespSerializer
-from redis.exceptions import (
-    ClusterDownError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TryAgainError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from stream_app.adapters.redis_client import translated
 from stream_app.adapters.redis_forms import customer_args, group, numbers, texts
 from stream_app.contracts import ModelSnapshot
 from stream_app.core.folds import STATE_VERSION, CustomerState
 from stream_app.core.messages import Outgoing
 from stream_app.core.snapshots import read_snapshot
-from stream_app.ports import (
-    Applied,
-    ApplyStatus,
-    Batch,
-    Claim,
-    Pending,
-    StoreUnavailableError,
-)
+from stream_app.ports import Applied, ApplyStatus, Batch, Claim, Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from redis.asyncio import Redis
 
 SCRIPTS = files("stream_app.adapters") / "scripts"
-OUTAGES = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
-OUTAGE_WORDS = ("MISCONF", "NOREPLICAS")  # answers that redis-py has no class for
 _state = msgspec.json.Decoder(CustomerState)
 _outgoing = msgspec.msgpack.Decoder(Outgoing)
-
-
-class _Packed(Connection):
-    """Packs commands in C: of thousands of arguments, that takes a tenth of the time."""
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        return cast("list[bytes]", HiredisRespSerializer().pack(*args))
-
-
-def connect(url: str, timeout: float = 2.0) -> "Redis":
-    """Open a client that retries three times by itself: every command we send may be repeated."""
-    packed: dict[str, Any] = (
-        {"connection_class": _Packed} if urlsplit(url).scheme == "redis" else {}
-    )
-    return Redis.from_url(
-        url,
-        **packed,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
 
 
 def prefix_of(namespace: str, generation: int) -> str:
@@ -81,20 +36,6 @@ def prefix_of(namespace: str, generation: int) -> str:
     ('seg', 'seg.g2')
     """
     return namespace if generation == 1 else f"{namespace}.g{generation}"
-
-
-@contextmanager
-def _translated() -> "Iterator[None]":
-    """Turn outages into StoreUnavailableError; anything else is a defect and passes."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise StoreUnavailableError(str(error)) from error
-    except ResponseError as error:
-        answer = str(error).rpartition("caused error: ('")[2]  # a pipeline puts that before it
-        if isinstance(error, OUTAGES) or answer.startswith(OUTAGE_WORDS):
-            raise StoreUnavailableError(str(error)) from error
-        raise
 
 
 class RedisStore:
@@ -127,7 +68,7 @@ class RedisStore:
 
     async def claim(self, partition: int, owner: str) -> Claim:
         """Take the partition with a greater epoch; see `PartitionStore.claim`."""
-        with _translated():
+        with translated():
             keys = [self._key(partition, "wm"), self._key(partition, "out")]
             flat, entries = await self._claim(keys=keys, args=[owner])
         fields = dict(zip(texts(flat[::2]), texts(flat[1::2]), strict=True))
@@ -147,7 +88,7 @@ class RedisStore:
         args += group([pair for pair in batch.counts.items() if pair[1]])
         args += group([customer_args(write) for write in batch.customers])
         args += group([(p.id, msgspec.msgpack.encode(p.message)) for p in batch.outbox])
-        with _translated():
+        with translated():
             status, position, due = await self._apply(keys=keys, args=args)
         next_due = None if due == b"inf" else int(float(due))
         return Applied(ApplyStatus(status.decode()), int(position), next_due)
@@ -156,13 +97,13 @@ class RedisStore:
         """Read states; see `PartitionStore.load`."""
         if not customers:
             return []
-        with _translated():
+        with translated():
             values = await self._redis.mget(self._customers(partition, customers))
         return [None if value is None else _state.decode(value) for value in values]
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:
         """List customers due; see `PartitionStore.due`."""
-        with _translated():
+        with translated():
             key = self._key(partition, "due")
             found = await self._redis.zrangebyscore(key, "-inf", until, start=0, num=limit)
         return texts(found)
@@ -170,7 +111,7 @@ class RedisStore:
     async def sample(self, partition: int, count: int) -> tuple[int, list[str]]:
         """Draw customers; see `PartitionStore.sample`."""
         key = self._key(partition, "due")
-        with _translated():
+        with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zcard(key)
                 pipe.zrandmember(key, -count)
@@ -180,19 +121,19 @@ class RedisStore:
     async def scan(self, partition: int, cursor: int, count: int) -> tuple[int, list[str]]:
         """Walk customers; see `PartitionStore.scan`."""
         key = self._key(partition, "due")
-        with _translated():
+        with translated():
             following, pairs = await self._redis.zscan(key, cursor, count=count)
         return following, texts([member for member, _ in pairs])
 
     async def trim(self, partition: int, ids: Sequence[str]) -> None:
         """Remove published outbox entries; see `PartitionStore.trim`."""
         if ids:
-            with _translated():
+            with translated():
                 await self._redis.xdel(self._key(partition, "out"), *ids)
 
     async def counters(self, partition: int) -> dict[str, int]:
         """Read the counters, the clock and the next offsets (``next:<topic>``) of a partition."""
-        with _translated():
+        with translated():
             reply = await cast(
                 "Awaitable[dict[bytes, bytes]]", self._redis.hgetall(self._key(partition, "wm"))
             )
@@ -203,7 +144,7 @@ class RedisStore:
 
     async def serving(self) -> int:
         """Return the generation of customers that serves."""
-        with _translated():
+        with translated():
             return int(await self._redis.get(f"{self._prefix}:generation") or 1)
 
     async def follow(self) -> None:
@@ -212,24 +153,24 @@ class RedisStore:
 
     async def owner(self, partition: int) -> str:
         """Name the process that claimed the partition last; empty when none ever did."""
-        with _translated():
+        with translated():
             reply = self._redis.hget(self._key(partition, "wm"), "owner")
             value = await cast("Awaitable[bytes | None]", reply)
         return (value or b"").decode()
 
     async def outbox_length(self, partition: int) -> int:
         """Count the messages that wait to be published."""
-        with _translated():
+        with translated():
             return int(await self._redis.xlen(self._key(partition, "out")))
 
     async def latest_version(self) -> int:
         """Return the newest model version, 0 when there is none."""
-        with _translated():
+        with translated():
             return int(await self._redis.get(f"{self._prefix}:{{models}}:latest") or 0)
 
     async def load_model(self, version: int) -> ModelSnapshot | None:
         """Return one snapshot, None if it is not kept; SnapshotError if it cannot be used."""
-        with _translated():
+        with translated():
             reply = self._redis.hget(f"{self._prefix}:{{models}}:history", str(version))
             value = await cast("Awaitable[bytes | None]", reply)
         return None if value is None else read_snapshot(value)
@@ -241,12 +182,12 @@ class RedisStore:
         keys = [f"{self._prefix}:{{models}}:{name}" for name in ("latest", "history", "names")]
         args: list[Any] = [snapshot.version, snapshot.model_dump_json()]
         args += [] if names is None else group(list(names.items()))
-        with _translated():
+        with translated():
             return bool(await self._save(keys=keys, args=args))
 
     async def names(self) -> dict[int, str]:
         """Read the names that the user gave, by segment id."""
-        with _translated():
+        with translated():
             reply = self._redis.hgetall(f"{self._prefix}:{{models}}:names")
             found = await cast("Awaitable[dict[bytes, bytes]]", reply)
         return {int(segment): name.decode() for segment, name in found.items()}
@@ -254,7 +195,7 @@ class RedisStore:
     async def settle(self, facts: dict[str, str]) -> dict[str, str]:
         """Write facts that must never change under stored state, once; return what is stored."""
         key = f"{prefix_of(self._prefix, self.generation)}:meta"
-        with _translated():
+        with translated():
             async with self._redis.pipeline(transaction=True) as pipe:
                 for name, value in facts.items():
                     pipe.hsetnx(key, name, value)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stream_app.adapters.memory_store import MemoryStore
-from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.adapters.redis_client import connect
+from stream_app.adapters.redis_store import RedisStore
 from tests.store_writes import Store
 
 

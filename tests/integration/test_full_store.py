@@ -6,7 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from stream_app.adapters.embedded import EmbeddedStore
-from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.adapters.redis_client import connect
+from stream_app.adapters.redis_store import RedisStore
 from stream_app.ports import StoreUnavailableError
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from stream_app.adapters.memory_store import MemoryStore
-from stream_app.adapters.redis_store import RedisStore, connect
+from stream_app.adapters.redis_client import connect
+from stream_app.adapters.redis_store import RedisStore
 from stream_app.core.messages import Outgoing
 from stream_app.ports import PartitionStore, Pending
 from tests.harness import until

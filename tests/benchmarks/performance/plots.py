@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.benchmarks.performance.results import Curve, Row, percentile
+from tests.benchmarks.performance.results import BROKERS, Curve, Row, percentile
 
 PREFIX = "throughput: "
 COLOURS = {"this worker": "#0b6e99", "bare loop": "#b3b8c2"}
@@ -47,8 +47,9 @@ def _rates(rows: Sequence[Row]) -> Figure:
 
 
 def _latencies(curves: Sequence[Curve]) -> Figure:
-    """Share of the events that took longer, over the latency, both in decades."""
-    figure, ax = _figure("From checkout to the segment change being readable", 4.2)
+    """Share of the events that took longer, over the latency, both in decades; of one broker."""
+    broker = BROKERS[curves[0].broker]
+    figure, ax = _figure(f"From checkout to the segment change being readable, {broker}", 4.2)
     for colour, curve in zip(LINES, curves, strict=False):
         values = sorted(curve.values)
         beyond = 1 - np.arange(len(values)) / len(values)

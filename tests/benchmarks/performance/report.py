@@ -8,10 +8,9 @@ from pathlib import Path
 from tests.benchmarks.performance import budget, machine
 from tests.benchmarks.performance.plots import draw
 from tests.benchmarks.performance.reasons import WHY, Reasons, why
-from tests.benchmarks.performance.results import Findings, Row, merged
+from tests.benchmarks.performance.results import BROKERS, Findings, Row, merged
 from tests.benchmarks.quality.report import shown
 
-BROKERS = {"embedded": "embedded broker", "kafka": "Apache Kafka"}
 TITLES = {
     "throughput": "Throughput",
     "CPU": "CPU",

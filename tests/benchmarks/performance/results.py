@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self, cast
 from tests.benchmarks.quality.results import Bar
 
 EMBEDDED, KAFKA = "embedded", "kafka"
+BROKERS = {EMBEDDED: "embedded broker", KAFKA: "Apache Kafka"}
 
 
 @dataclass(frozen=True, slots=True)

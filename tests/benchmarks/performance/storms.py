@@ -11,7 +11,7 @@ from stream_app.config import ClockMode
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.population import Maker, Walked, put, rename, snapshot_of
 from tests.benchmarks.performance.resources import restart
-from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
+from tests.benchmarks.performance.results import Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
 from tests.benchmarks.performance.traffic import (
     FIFTH,
@@ -147,4 +147,4 @@ def _compared(
     note = f"normal: {usual:.0f} ms; {len(during):,} changes"
     ratios = [value / usual]
     row = Row.of(name, what, bench.broker, "ms", [value], ratios=ratios, bar=TWICE, note=note)
-    return Findings([row], [Curve(what, bench.broker, sorted(during))])
+    return Findings([row])
