@@ -1,7 +1,9 @@
 """The services of a soak, each behind a link that can be slowed and cut, and how far things are."""
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -73,11 +75,20 @@ class Store(EmbeddedStore):
         return self.folder / "appendonlydir"
 
     def save(self) -> Path:
-        """Copy the append-only file as it is now; return the copy."""
+        """Copy the append-only file as it is at one instant; return the copy.
+
+        The server stands still for it, as under a snapshot of the disk: what is copied while it is
+        cut and written again is no state that there ever was.
+        """
         assert self.folder is not None
         copy = self.folder / "saved"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.journal, copy)
+        assert self.pid
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            shutil.copytree(self.journal, copy)
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
         return copy
 
     def put_back(self, copy: Path) -> None:
