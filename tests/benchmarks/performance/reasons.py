@@ -8,9 +8,10 @@ CHUNK = (
     "a chunk takes about two milliseconds of the processor however small it is: framework, three "
     "round trips to the store, publishing, arrays. Four partitions share one event loop, so chunks "
     "grow until the worker keeps up, and a purchase waits for two or three of them. One purchase "
-    "alone takes 8 to 18 ms. Tried: scoring few customers at a third of its former cost, threads "
-    "that take turns every half millisecond instead of every five, which the tail shows, and "
-    "fetching ahead, which made the chunks smaller and nothing faster"
+    "alone takes 8 to 18 ms. Tried: cheaper scoring of few customers; threads that take turns "
+    "every half millisecond instead of every five, which shortened the tail at 100 events/s in "
+    "four of six pairs of runs and lengthened it in two; fetching ahead, which made the chunks "
+    "smaller and nothing faster"
 )
 SHARED = (
     "publisher, broker, store, trainer and listener take about one of the two cores, and the "
@@ -55,8 +56,8 @@ WHY: Reasons = {
         "before those of the next purchase."
     ),
     ("latency: p99 during re-scoring",): (
-        "the walk runs at the pace of a shop of a million here, 4,200 customers a second; at the "
-        "one of this shop it takes a fifth of that."
+        "the walk runs at about the pace of a shop of a million here; one of this size is walked "
+        "at a quarter of it, by the settings' default."
     ),
     ("bytes in the store per customer",): (
         "the JSON of a customer is about 350 bytes, a third of it the marks of the last 16 events "
