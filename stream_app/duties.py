@@ -54,19 +54,16 @@ class Duties:
         self.pressing = outcome is not None
         return outcome
 
-    async def rescore(self, session: Session, wall: int, population: int) -> Outcome | None:
-        """Judge some of so many customers by a new model, if its walk has a portion due."""
+    async def rescore(self, session: Session, wall: int) -> Outcome | None:
+        """Judge some customers by a new model, if its walk has a portion due."""
         passed, self._last = (wall - self._last) / 1000, wall
         self._draws.wait(passed)
         models = self._pipeline.models
         portion, self._portion = self._portion, LEAST_CUSTOMERS
         backlog, self.has_backlog = self.has_backlog, False
-        version = models.current.version if models else 0
-        start = (
-            self._walk.due(version, passed, population, portion, backlog=backlog)
-            if models
-            else None
-        )
+        if models and self._walk.begins(version := models.current.version):
+            self._walk.start(version, await self._pipeline.population(session))
+        start = self._walk.due(passed, portion, backlog=backlog) if models else None
         if start is None:
             return None
         cursor, outcome = await self._pipeline.rescore(session, start, portion, wall)

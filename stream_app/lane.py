@@ -232,6 +232,6 @@ class Lane:
             self._publishing.result()
         wall = self._services.wall()
         await self._done(await self._duties.lapse(self.session, wall))
-        await self._done(await self._duties.rescore(self.session, wall, sum(self._sizes.values())))
+        await self._done(await self._duties.rescore(self.session, wall))
         await self._duties.sample(self.session, wall)
         self._services.metrics.observe_partition(self.session, self._ends, self._sizes)

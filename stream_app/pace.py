@@ -73,6 +73,7 @@ class Walk:
     def __init__(self, per_second: float, seconds: float) -> None:
         self._least = per_second
         self._seconds = seconds
+        self._rate = per_second
         self._budget = 0.0
         self._version = 0
         self._cursor: int | None = None
@@ -81,26 +82,23 @@ class Walk:
         """Forget which model was walked for."""
         self._version = 0
 
-    def due(
-        self,
-        version: int,
-        passed: float,
-        population: int,
-        portion: int = LEAST_CUSTOMERS,
-        *,
-        backlog: bool = False,
-    ) -> int | None:
-        """Tell where a portion starts if that many are due, ``passed`` seconds after the last.
+    def begins(self, version: int) -> bool:
+        """Tell whether a new walk is to be started, for this version."""
+        return self._cursor is None and self._version != version
 
-        ``population``: how many customers there are to walk over.
-        """
+    def start(self, version: int, population: int) -> None:
+        """Start the walk over so many customers."""
+        self._version, self._cursor = version, 0
+        self._rate = max(self._least, population / self._seconds)
+
+    def due(
+        self, passed: float, portion: int = LEAST_CUSTOMERS, *, backlog: bool = False
+    ) -> int | None:
+        """Tell where a portion starts if that many are due, ``passed`` seconds after the last."""
         if self._cursor is None:
-            if self._version == version:
-                return None
-            self._version, self._cursor = version, 0
-        rate = max(self._least, population / self._seconds)
-        gained = rate * passed * (BACKLOG_SHARE if backlog else 1.0)
-        self._budget = min(max(rate, portion), self._budget + gained)
+            return None
+        gained = self._rate * passed * (BACKLOG_SHARE if backlog else 1.0)
+        self._budget = min(max(self._rate, portion), self._budget + gained)
         if self._budget < portion:
             return None
         self._budget -= portion

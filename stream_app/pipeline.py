@@ -125,6 +125,11 @@ class Pipeline:
         behind = [c for c, s in states.items() if s is not None and s.orders and s.model != version]
         return cursor, await self._judge_again(session, behind, wall, Turn.rescore)
 
+    async def population(self, session: Session) -> int:
+        """Count the stored customers who have bought."""
+        population, _ = await self.store.sample(session.partition, 0)
+        return population
+
     async def sample(self, session: Session, size: int, wall: int) -> PopulationSample | None:
         """Draw stored customers uniformly and evaluate them now; None if there are none."""
         population, customers = await self.store.sample(session.partition, size)

@@ -33,6 +33,7 @@ async def test_an_erased_customer_is_gone_everywhere(store: Store) -> None:
     assert await store.load(0, ["ann"]) == [None]
     assert await store.due(0, 100, 10) == []
     assert await store.sample(0, 20) == (1, ["bob"] * 20)
+    assert await store.sample(0, 0) == (1, [])
 
 
 async def test_a_customer_without_a_purchase_is_not_in_the_population(store: Store) -> None:

@@ -16,9 +16,12 @@ from tests.builders import (
 from tests.lane_world import World, at, eventually, running
 
 
-@pytest.mark.parametrize("rate", [5000, 50])
-async def test_a_new_model_reaches_every_customer_while_nothing_else_happens(rate: float) -> None:
-    world = World(models=Models(), settings=LaneSettings(0, 0, 0, rate), tick=1000)
+@pytest.mark.parametrize(("least", "seconds"), [(5000, 240), (50, 240), (0.001, 5)])
+async def test_a_new_model_reaches_every_customer_while_nothing_else_happens(
+    least: float, seconds: float
+) -> None:
+    rates = LaneSettings(0, 0, 0, least, rescore_seconds=seconds)
+    world = World(models=Models(), settings=rates, tick=1000)
     async with running(world) as lane:
         await lane.put(a_chunk(*[a_record(i, f"c{i}") for i in range(300)]), None)
         await eventually(lambda: at(lane) == 300)
@@ -63,8 +66,9 @@ def test_the_walk_after_a_new_model_takes_four_times_as_long_while_there_is_a_ba
     *, backlog: bool, seconds: int
 ) -> None:
     walk = Walk(100, 240)
+    walk.start(2, 10)
 
-    portions = [walk.due(2, 0.1, 10, 10, backlog=backlog) is not None for _ in range(40)]
+    portions = [walk.due(0.1, 10, backlog=backlog) is not None for _ in range(40)]
 
     assert sum(portions) == 40 // seconds
 
@@ -72,8 +76,9 @@ def test_the_walk_after_a_new_model_takes_four_times_as_long_while_there_is_a_ba
 def test_a_walk_over_many_customers_takes_the_time_it_is_given_and_over_few_less() -> None:
     def seconds(population: int) -> float:
         walk, walked, steps = Walk(250, 240), 0, 0
+        walk.start(2, population)
         while walked < population:
-            walked += 100 * (walk.due(2, 0.1, population, 100) is not None)
+            walked += 100 * (walk.due(0.1, 100) is not None)
             steps += 1
         return steps / 10
 
@@ -90,6 +95,6 @@ async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
     for records, waiting in ((10, False), (2, False), (2, True), (10, False)):
         duties.chunk(records, 0, 0, waiting=waiting)
         paces.append(duties.has_backlog)
-        await duties.rescore(lane.session, 1000, 10)
+        await duties.rescore(lane.session, 1000)
 
     assert paces == [True, False, True, True]

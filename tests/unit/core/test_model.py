@@ -148,6 +148,22 @@ def test_the_earliest_of_several_centres_wins() -> None:
     assert change[1] == 3
 
 
+@pytest.mark.parametrize(("x", "own"), [(2.9, 0), (1.1, 1)])
+def test_where_another_centre_is_nearer_already_it_wins_at_once(x: float, own: int) -> None:
+    change = next_change(a_model(1, 3), at(x), own)
+
+    assert change is not None
+    assert axis(change[0]) == pytest.approx(x)
+    assert change[1] == 1 - own
+
+
+def test_silence_of_more_than_a_century_is_never() -> None:
+    soon, late = a_model(axis(20_000), axis(40_000)), a_model(axis(30_000), axis(60_000))
+
+    assert next_change(soon, at(axis(20_000)), 0) is not None
+    assert next_change(late, at(axis(30_000)), 0) is None
+
+
 def test_nothing_follows_the_last_centre() -> None:
     assert next_change(a_model(1, 3, 5), at(5), 2) is None
     assert due(a_model(1, 3, 5), at(5), 2, day(0), day(1)) == 0
