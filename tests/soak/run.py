@@ -11,11 +11,12 @@ import redis
 
 from tests.harness import until
 from tests.soak.crew import Crew
-from tests.soak.faults import Fault, Scene, faults_for
+from tests.soak.faults import faults_for
 from tests.soak.history import Terms
 from tests.soak.load import Load
 from tests.soak.oracle import Verdict, judge
 from tests.soak.reading import Evidence, read_store, read_topic
+from tests.soak.scene import Fault, Scene
 from tests.soak.schedule import Step, schedule
 from tests.soak.stage import Stage, stage
 

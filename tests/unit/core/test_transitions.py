@@ -1,12 +1,11 @@
-from copy import copy
-
 import pytest
 
 from stream_app.contracts import Reason, SegmentChanged
 from stream_app.core.events import to_ms
 from stream_app.core.folds import CustomerState, fold_order
 from stream_app.core.model import Models
-from stream_app.core.transitions import Judge, SegmentRef, next_change
+from stream_app.core.scoring import Case
+from stream_app.core.transitions import MAX_LAPSES, Judge, SegmentRef, next_change
 from tests.builders import (
     FEATURES,
     a_snapshot,
@@ -200,37 +199,16 @@ def test_next_change_says_what_the_due_time_does() -> None:
     assert next_change(state, serving().current, vector) is None
 
 
-def a_spread_snapshot() -> Models:
-    """Two centres that differ in four coordinates, most in decayed spend, least in gap."""
-    weight = (0.0, 1.0, 1.0, 1.0, 1.0, *[0.0] * 4)
-    near, far = (0.0,) * 9, (0.0, 2.0, 4.0, 3.0, 1.0, *[0.0] * 4)
-    scaling = a_snapshot().scaling.model_copy(update={"weight": weight})
-    return serving(a_snapshot(centres=(near, far), names=("Small", "Big"), scaling=scaling))
+def test_after_a_bounded_number_of_lapses_the_event_has_its_turn() -> None:
+    judge = a_judge()
+    state = settled(judge)
+    case = Case("ann", state, day(400), Reason.PURCHASE)
+    assert judge.lapse(case) is not None
+    assert case.lapses == 1
 
+    case.lapses = MAX_LAPSES
 
-def test_drivers_are_the_three_that_spoke_most_for_the_new_segment() -> None:
-    judge = a_judge(a_spread_snapshot())
-    state = a_state(an_order(total=0.5), an_order("e2", 0, 0.5))
-    judged(judge, state, 0)
-    former = copy(state), day(0)
-    fold_order(state, an_order("e3", 0, 4000.0), FEATURES.half_life_ms)
-
-    move = judge_one(judge, state, day(0), former=former)
-
-    assert move is not None
-    assert [d.feature for d in move.drivers] == [
-        "decayed_spend",
-        "average_basket",
-        "decayed_orders",
-    ]
-    spend = move.drivers[0]
-    assert (spend.unit, spend.before, spend.after, spend.typical) == ("money", 1.0, 4001.0, 1.0)
-
-
-def test_a_first_assignment_has_drivers_without_a_before() -> None:
-    move = moved(a_judge(), a_state(), 0)
-
-    assert [(d.feature, d.before, d.after) for d in move.drivers] == [("recency_days", None, 0.0)]
+    assert judge.lapse(case) is None
 
 
 def test_a_model_of_one_segment_places_everybody_in_it() -> None:
