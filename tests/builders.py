@@ -1,12 +1,9 @@
 """Readable test data with defaults."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from stream_app.contracts import (
     ModelSnapshot,
@@ -20,7 +17,7 @@ from stream_app.core.events import Limits, Record, to_ms
 from stream_app.core.features import FeatureSet
 from stream_app.core.folds import CustomerState, Order, fold_order, remember
 from stream_app.core.messages import Outgoing
-from stream_app.core.model import Models, SegmentModel, Spots
+from stream_app.core.model import Models, SegmentModel
 from stream_app.core.scoring import Case
 from stream_app.core.transitions import Judge
 from stream_app.core.turn import Rules
@@ -189,34 +186,6 @@ def lapsed(
     case = Case(customer, state, until, Reason.MODEL)
     judge.catch_up([case])
     return case.moves
-
-
-class Place(NamedTuple):
-    """One customer's row of `Placements`."""
-
-    segment: int
-    margin: float
-    held: bool
-
-
-def a_place(model: SegmentModel, spots: Spots, own: int | None) -> Place:
-    """Place one customer, who is in the segment of index ``own``."""
-    placed = model.place(spots, np.array([-1 if own is None else own]))
-    segment = int(placed.segment[0])
-    margin = 0.0 if segment == own else placed.margins([0])[0]
-    return Place(segment, margin, bool(placed.held[0]))
-
-
-def a_change(model: SegmentModel, spots: Spots, own: int) -> tuple[float, int] | None:
-    """Recency in days and segment at which silence moves one customer."""
-    change = model.next_change(spots, np.array([own]))
-    silence = float(change.silence[0])
-    return (silence, int(change.winner[0])) if np.isfinite(silence) else None
-
-
-def located(model: SegmentModel, vector: Sequence[float]) -> Spots:
-    """Find one customer, in natural units, among the centres."""
-    return model.locate(np.array([vector]))
 
 
 def a_pipeline(

@@ -11,17 +11,15 @@ from stream_app.core.transitions import Judge
 from tests.builders import (
     DAY,
     FEATURES,
-    a_change,
-    a_place,
     a_snapshot,
     a_state,
     an_order,
     day,
     judged,
     lapsed,
-    located,
     serving,
 )
+from tests.placing import a_change, a_place, located
 
 STEPS = 400
 YEARS_IN_DAYS = 20_000.0

@@ -9,17 +9,8 @@ from stream_app.core.features import FeatureSet
 from stream_app.core.model import Matrix, Models, SegmentModel, Spots
 from stream_app.core.model import due as due_at
 from stream_app.core.snapshots import SnapshotError, UnknownFeatureSetError
-from tests.builders import (
-    DAY,
-    FEATURES,
-    Place,
-    a_change,
-    a_place,
-    a_snapshot,
-    axis,
-    day,
-    located,
-)
+from tests.builders import DAY, FEATURES, a_snapshot, axis, day
+from tests.placing import Place, a_change, a_place, located
 
 REST = (0.0,) * 8
 SCALING = Scaling(centre=(1.0,) * 9, scale=(2.0,) * 9, weight=(0.5,) * 9, clip=3.0)

@@ -20,14 +20,8 @@ from stream_app.core.rehearsal import (
     triggers,
 )
 from stream_app.core.versions import candidate
-from tests.builders import (
-    FEATURES,
-    a_place,
-    a_snapshot,
-    axis,
-    day,
-    located,
-)
+from tests.builders import FEATURES, a_snapshot, axis, day
+from tests.placing import a_place, located
 from tests.rehearsed import a_plan, ids, people
 
 WIDTH = len(FEATURES.names)
