@@ -25,6 +25,7 @@ from stream_app.demo.run import Demo
 from stream_app.demo.system import running, services
 from stream_app.demo.view import Progress, render
 from stream_app.demo.watch import Seen
+from stream_app.interrupt import interruptible
 from stream_app.words import days, number
 
 AUTO_SECONDS = 50.0
@@ -112,13 +113,13 @@ def _speed(text: str, facts: Facts) -> float | None:
 def _watch(show: Demo, *, once: bool) -> Run:
     """Run with a live view; without a terminal, with a line every few seconds."""
     if not console.is_terminal:
-        return asyncio.run(show.run(_Lines(show)))
+        return asyncio.run(interruptible(show.run(_Lines(show))))
     with Live(console=console, screen=not once, auto_refresh=False, transient=True) as live:
 
         def draw() -> None:
             live.update(render(show.seen, show.progress, console.height), refresh=True)
 
-        run = asyncio.run(show.run(draw))
+        run = asyncio.run(interruptible(show.run(draw)))
         show.progress.note = "verified" if run.verification.verified else "NOT verified"
         if not once:
             show.progress.note += " · Ctrl-C ends the demo"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from producers.checkout import CheckoutPublisher
@@ -17,13 +17,13 @@ from stream_app.demo.system import System
 from stream_app.demo.verify import Verification, histories, verify
 from stream_app.demo.view import Progress
 from stream_app.demo.watch import Seen, Watch
+from stream_app.interrupt import end_tasks
 
 BACKLOG = 2_000
 TICK_S = 0.1
 STALL_S = 60.0
 CATCH_UP_S = 30.0
 RATE_S = 2.0
-AGAIN_S = 1.0
 
 
 class StalledError(Exception):
@@ -165,19 +165,7 @@ async def _background(watch: Watch) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _end(tasks)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended; a cancellation that meets a timeout can be lost (bpo-37658)."""
-    waiting = set(tasks)
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=AGAIN_S)
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            task.result()
+        await end_tasks(tasks)
 
 
 @asynccontextmanager
@@ -192,4 +180,4 @@ async def _ticking(demo: Demo, tick: Callable[[], None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _end([task])
+        await end_tasks([task])
