@@ -19,6 +19,7 @@ WORLD = {
 CLOCKS = {"now", "utcnow", "today"}
 SEEDED = {"Random", "default_rng", "RandomState", "Generator", "SeedSequence"}
 CORE = sorted((ROOT / "stream_app/core").glob("*.py"))
+CONTRACTS = sorted((ROOT / "stream_app/contracts").glob("*.py"))
 PRODUCERS = sorted((ROOT / "producers").glob("*.py"))
 
 
@@ -55,6 +56,7 @@ def name(path: Path) -> str:
 def test_the_checks_look_at_real_files() -> None:
     assert {"features.py", "events.py", "model.py", "turn.py"} <= {p.name for p in CORE}
     assert len(PRODUCERS) > 10
+    assert {"incoming.py", "outgoing.py"} <= {p.name for p in CONTRACTS}
     assert "stream_app.core.features" in of_ours(ROOT / "stream_app/core/turn.py")
     assert "faust" in set(imports(ROOT / "stream_app/adapters/kafka_transport.py"))
 
@@ -64,7 +66,7 @@ def test_the_core_knows_only_itself_and_the_contracts(path: Path) -> None:
     assert below(of_ours(path), "stream_app.core", "stream_app.contracts") == set()
 
 
-@pytest.mark.parametrize("path", [*CORE, ROOT / "stream_app/contracts.py"], ids=name)
+@pytest.mark.parametrize("path", [*CORE, *CONTRACTS], ids=name)
 def test_the_core_uses_no_client_library_and_nothing_of_the_world(path: Path) -> None:
     used = {module.split(".")[0] for module in imports(path)}
 
@@ -121,8 +123,13 @@ def test_producers_know_the_contracts_only(path: Path) -> None:
     assert below(of_ours(path), *allowed) == set()
 
 
-def test_the_contracts_and_the_settings_know_nobody() -> None:
-    for module in ("contracts", "config", "config_values"):
+@pytest.mark.parametrize("path", CONTRACTS, ids=name)
+def test_the_contracts_know_nobody(path: Path) -> None:
+    assert below(of_ours(path), "stream_app.contracts") == set()
+
+
+def test_the_settings_know_nobody() -> None:
+    for module in ("config", "config_values"):
         assert of_ours(ROOT / f"stream_app/{module}.py") <= {"stream_app.config_values"}
 
 
