@@ -14,6 +14,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from producers.resting_client import RestingClient
 from stream_app.contracts import Profile, Purchase
 
 log = logging.getLogger(__name__)
@@ -180,6 +181,7 @@ def _connect(broker: str, timeout: float, idempotence: bool, options: dict[str, 
         "enable_idempotence": idempotence,
         "linger_ms": 5,
         "batch_size": 128 * 1024,
+        "kafka_client": RestingClient,
         "bootstrap_timeout_ms": int(timeout * 1000),
         "max_block_ms": int(timeout * 1000),
     }

@@ -1,16 +1,20 @@
 """The publisher against a real broker: everything arrives once, or the caller is told."""
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from threading import Thread
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.producer.sender import Sender
 
 from producers.checkout import BrokerUnreachableError, CheckoutPublisher, DeliveryError
 from producers.replay import ReplayOptions, replay
 from producers.simulate import ShopConfig, Simulation
-from stream_app.adapters.embedded import EmbeddedBroker
+from stream_app.adapters.embedded import HOST, EmbeddedBroker
 from stream_app.contracts import Profile, Purchase
 
 pytestmark = pytest.mark.integration
@@ -131,3 +135,60 @@ def test_what_a_vanished_broker_did_not_take_is_counted() -> None:
 def test_an_address_without_a_broker_is_said_so() -> None:
     with pytest.raises(BrokerUnreachableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1 "):
         CheckoutPublisher("127.0.0.1:1", timeout=0.5)
+
+
+@contextmanager
+def _hanging_up(port: int) -> Iterator[None]:
+    """Take every connection and close it, as a load balancer without a broker behind it does."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                server.accept()[0].close()
+
+    with socket.create_server((HOST, port)) as server:
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@contextmanager
+def _silent(port: int) -> Iterator[None]:
+    """Let connections be made, and answer nothing."""
+    with socket.create_server((HOST, port)):
+        yield
+
+
+@pytest.mark.parametrize("instead", [nullcontext, _hanging_up, _silent])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("refused_connections")
+def test_a_publisher_rests_while_its_broker_is_away(
+    instead: Callable[[int], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, turn = [], Sender.run_once
+
+    def counted(sender: Sender) -> None:
+        turns.append(sender)
+        turn(sender)
+
+    monkeypatch.setattr(Sender, "run_once", counted)
+
+    with EmbeddedBroker() as broker:
+        publisher = CheckoutPublisher(broker.address, idempotence=False)
+        publisher.send("purchases", "ann", b"{}")
+        publisher.flush()
+        broker.kill()
+        with instead(broker.port):
+            publisher.send("purchases", "ann", b"1")
+            turns.clear()
+            with pytest.raises(DeliveryError):
+                publisher.flush(timeout=1.0)
+            in_a_second = len(turns)
+        with pytest.raises(DeliveryError):
+            publisher.close(timeout=0.1)
+
+    assert in_a_second < 400  # a whole core is twenty thousand

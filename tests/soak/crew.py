@@ -1,8 +1,11 @@
 """Workers and trainers under a supervisor: who ends by themselves is replaced."""
 
 import asyncio
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from stream_app.config import Settings
 from stream_app.demo.system import Child
@@ -53,6 +56,13 @@ class Crew:
                 self.exits[child.command, child.code or 0] += 1
                 await self.kill(child)
             await asyncio.sleep(POLL_S)
+
+    def keep_logs(self) -> Path:
+        """Copy the logs of all who run now; return the folder."""
+        folder = Path(tempfile.mkdtemp(prefix="segmenter-soak-"))
+        for number, child in enumerate(self._members, 1):
+            shutil.copy(child.folder / "log", folder / f"{number}-{child.command}.log")
+        return folder
 
     async def stop(self) -> None:
         """End everybody, the trainers first."""

@@ -108,6 +108,7 @@ async def _faults(scene: Scene, result: Result, say: Callable[[str], None]) -> N
         await _one(scene, step, known, result)
         if result.failures:
             say(result.failures[-1])
+            say(f"what the processes said is kept in {scene.crew.keep_logs()}")
             return
 
 
@@ -127,15 +128,20 @@ async def _one(scene: Scene, step: Step, known: dict[str, Fault], result: Result
 
 async def recovery(place: Stage) -> float:
     """Seconds until all that was published half a second before is applied; AssertionError."""
-    began, ends = time.monotonic(), None
+    began, ends, unanswered = time.monotonic(), None, 0
+    lag: dict[str, int] | None = None
     while (passed := time.monotonic() - began) < RECOVERY_S:
         with suppress(redis.RedisError):
-            if ends and not await asyncio.to_thread(place.behind, ends):
+            lag = await asyncio.to_thread(place.behind, ends) if ends else None
+            if lag == {}:
                 return passed
         ends = await place.try_ends()
+        unanswered += ends is None
         await asyncio.sleep(POLL_S)
-    lag = await asyncio.to_thread(place.behind, ends) if ends else "unknown"
-    raise AssertionError(f"still behind after {RECOVERY_S:.0f} s: lag {lag}")
+    raise AssertionError(
+        f"still behind after {RECOVERY_S:.0f} s: records per partition {lag}; the broker left "
+        f"{unanswered} questions unanswered"
+    )
 
 
 async def _calm(place: Stage, crew: Crew, result: Result) -> None:

@@ -154,11 +154,14 @@ class Stage:
     def _key(self, partition: int, name: str) -> str:
         return f"{self.settings.namespace}:{{{self.settings.topic_purchases}:{partition}}}:{name}"
 
-    def behind(self, ends: dict[tuple[str, int], int]) -> int:
-        """Records before ``ends`` that are not applied yet."""
-        marks = self.watermarks()
-        stored = {place: int(marks[place[1]].get(f"next:{place[0]}", 0)) for place in ends}
-        return sum(max(0, end - stored[place]) for place, end in ends.items())
+    def behind(self, ends: dict[tuple[str, int], int]) -> dict[str, int]:
+        """Records before ``ends`` that are not applied yet, where there are any."""
+        marks, found = self.watermarks(), {}
+        for (topic, partition), end in ends.items():
+            stored = int(marks[partition].get(f"next:{topic}", 0))
+            if end > stored:
+                found[f"{topic}/{partition}"] = end - stored
+        return found
 
     async def applied(self) -> int:
         """Records that have had their effect so far; 0 while the store does not answer."""
