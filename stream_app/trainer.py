@@ -122,6 +122,7 @@ class TrainerProcess:
         self._publishing: asyncio.Task[None] | None = None
         self._trainer: Trainer | None = None
         self._status = ""
+        self._stopping = False
         self.positions = GroupPositions()
         self.app = faust_app(settings, f"{settings.group}-trainer", self.positions)
         topic = self.app.topic(settings.topic_vectors, key_serializer="raw", value_serializer="raw")
@@ -149,7 +150,7 @@ class TrainerProcess:
         for notice in trainer.notices():
             logger.warning("%s: %s", notice.kind, trainer.status)
             await self._send(NOTICE_KEY, notice)
-        if snapshot:
+        if snapshot and not self._stopping:
             self._publishing = asyncio.create_task(self._publish(trainer, snapshot))
             await asyncio.shield(self._publishing)
 
@@ -169,7 +170,7 @@ class TrainerProcess:
         latest = await patiently(store.latest_version)
         snapshot = await patiently(lambda: store.load_model(latest)) if latest else None
         names = self._names | await patiently(store.names)
-        if snapshot:
+        if snapshot and not self._stopping:
             await self._announce(snapshot)
         return snapshot, names
 
@@ -201,7 +202,11 @@ class TrainerProcess:
         await self._publisher.publish([Outgoing(self.settings.topic_models, key, body)])
 
     async def _stop(self, *_: Any, **__: Any) -> None:
-        """Let a model that is stored be published too, so that it outlives the store."""
+        """Let a model that is stored be published too, so that it outlives the store.
+
+        None is stored from now on: the framework feeds samples until the very end.
+        """
+        self._stopping = True
         if self._publishing:
             await asyncio.wait({self._publishing}, timeout=FINISH_S)
         await self._publisher.close()

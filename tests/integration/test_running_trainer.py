@@ -80,12 +80,35 @@ async def test_a_version_whose_trainer_died_before_it_was_published_is_published
     assert ModelSnapshot.model_validate_json(topic[0].value) == stored
 
 
+async def test_a_trainer_that_has_stopped_stores_no_model_that_it_cannot_publish(
+    broker: str, redis_url: str, unique: Callable[[str], str]
+) -> None:
+    settings = small_settings(broker, redis_url, unique("trainer"))
+    await prepare(settings)
+    process = TrainerProcess(settings)
+
+    await process._stop()
+    for body in _enough(settings):
+        await process._sample(body)
+
+    assert process._trainer is not None
+    assert "version 1" in process._trainer.status
+    async with asking(settings) as (_, store):
+        assert await store.latest_version() == 0
+
+
+def _enough(settings: Settings) -> list[bytes]:
+    """Samples of as many customers as a first model needs."""
+    people = a_population(settings.warmup_customers)
+    samples = (a_sample(people[n : n + 20]) for n in range(0, len(people), 20))
+    return [sample.model_dump_json().encode() for sample in samples]
+
+
 async def _population(settings: Settings) -> None:
     """Send the trainer samples of as many customers as it needs for a first model."""
-    people = a_population(settings.warmup_customers)
     publisher = KafkaPublisher(settings)
-    bodies = (a_sample(people[n : n + 20]).model_dump_json() for n in range(0, len(people), 20))
-    await publisher.publish([Outgoing(settings.topic_vectors, b"0", b.encode()) for b in bodies])
+    topic = settings.topic_vectors
+    await publisher.publish([Outgoing(topic, b"0", body) for body in _enough(settings)])
     await publisher.close()
 
 

@@ -7,11 +7,13 @@ Reasons = Mapping[tuple[str, ...], str]
 CHUNK = (
     "a chunk takes about two milliseconds of the processor however small it is: framework, three "
     "round trips to the store, publishing, arrays. Four partitions share one event loop, so chunks "
-    "grow until the worker keeps up, and a purchase waits for two or three of them. One purchase "
-    "alone takes 8 to 18 ms. Tried: cheaper scoring of few customers; threads that take turns "
-    "every half millisecond instead of every five, which shortened the tail at 100 events/s in "
-    "four of six pairs of runs and lengthened it in two; fetching ahead, which made the chunks "
-    "smaller and nothing faster"
+    "grow until the worker keeps up. At 5,000 events/s a purchase is 60 ms old when the loop takes "
+    "it from the thread that fetches: what was fetched ahead waits while the chunks before it are "
+    "worked off. One purchase alone takes 8 to 18 ms. Tried: threads that take turns every half "
+    "millisecond instead of every five (kept: lower in three of four comparisons side by side); "
+    "fetching ahead in the thread, adding what has come since to what was fetched ahead, a broker "
+    "that holds a fetch up to 10 ms for more, a trainer of less priority (none of them lower at "
+    "5,000 events/s in two or three pairs of runs)"
 )
 SHARED = (
     "publisher, broker, store, trainer and listener take about one of the two cores, and the "
