@@ -156,7 +156,9 @@ def test_charts_are_drawn_and_shown(tmp_path: Path) -> None:
 
 
 def test_a_bar_that_is_missed_is_marked_and_explained() -> None:
-    rows = [a_row(bar=Bar(">=", 2000)), a_row("CPU: this worker", bar=Bar("<=", 5000))]
+    bar = Bar(">=", 2000)
+    rows = [a_row(bar=bar), a_row(workload="zipf", bar=bar)]
+    rows.append(a_row("CPU: this worker", bar=Bar("<=", 5000)))
     reasons: dict[tuple[str, ...], str] = {
         ("throughput: this worker", "embedded"): "the store is the limit"
     }
@@ -164,8 +166,11 @@ def test_a_bar_that_is_missed_is_marked_and_explained() -> None:
     page = markdown(rows, (), FACTS, reasons)
 
     assert "| >= 2000 | **no** |" in page
-    assert "- throughput: this worker, uniform, embedded broker: the store is the limit" in page
-    assert "Of 2 bars 1 are met." in page
+    uniform, zipf = (
+        f"throughput: this worker, {kind}, embedded broker" for kind in ("uniform", "zipf")
+    )
+    assert f"- {uniform}; {zipf}: the store is the limit" in page
+    assert "Of 3 bars 1 are met." in page
 
 
 def test_the_page_names_the_machine() -> None:

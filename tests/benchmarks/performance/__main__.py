@@ -121,7 +121,7 @@ def _options() -> argparse.Namespace:
         help=f"of {names}; all but storms unless given",
     )
     parser.add_argument(
-        "--events", type=int, default=80_000, help="timed events of our worker (%(default)s)"
+        "--events", type=int, default=50_000, help="timed events of our worker (%(default)s)"
     )
     parser.add_argument(
         "--customers", type=int, default=20_000, help="of the invented shop (%(default)s)"

@@ -52,7 +52,7 @@ class Bench:
     """
 
     base: Settings
-    events: int = 80_000
+    events: int = 50_000
     customers: int = 20_000
     repetitions: int = 3
     seed: int = 1

@@ -92,12 +92,12 @@ def markdown(
 
 
 def table(rows: Iterable[Row], reasons: Reasons = WHY) -> str:
-    """Rows as a table, and below it why bars are not met."""
+    """Rows as a table, and below it why bars are not met, each reason once."""
     lines = [
         "| what | workload | broker | value | ratio | bar | met |",
         "| --- | --- | --- | --: | --: | --- | --- |",
     ]
-    missed = []
+    missed: dict[str, list[str]] = {}
     for row in rows:
         met = {True: "yes", False: "**no**", None: ""}[row.met]
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
@@ -106,8 +106,10 @@ def table(rows: Iterable[Row], reasons: Reasons = WHY) -> str:
         cells = (name, row.workload, BROKERS[row.broker], value(row), ratio, bar, met)
         lines.append(f"| {' | '.join(cells)} |")
         if reason := _why(row, reasons):
-            missed.append(f"- {row.name}, {row.workload}, {BROKERS[row.broker]}: {reason}")
-    return "\n".join([*lines, "", *missed, *([""] if missed else [])])
+            place = f"{row.name}, {row.workload}, {BROKERS[row.broker]}"
+            missed.setdefault(reason, []).append(place)
+    said = [f"- {'; '.join(places)}: {reason}" for reason, places in missed.items()]
+    return "\n".join([*lines, "", *said, *([""] if said else [])])
 
 
 def value(row: Row) -> str:
