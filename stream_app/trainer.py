@@ -170,7 +170,7 @@ class TrainerProcess:
         latest = await patiently(store.latest_version)
         snapshot = await patiently(lambda: store.load_model(latest)) if latest else None
         names = self._names | await patiently(store.names)
-        if snapshot and not self._stopping:
+        if snapshot:
             await self._announce(snapshot)
         return snapshot, names
 
