@@ -23,6 +23,11 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
             task.result()
 
 
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run what may take long, from a command."""
+    return asyncio.run(interruptible(work))
+
+
 async def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
     """Await work that Ctrl-C ends for certain: ``asyncio.run`` cancels only once."""
     task = asyncio.create_task(work)

@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from stream_app import interrupt
 from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.clock import wall_ms
 from stream_app.adapters.kafka_topics import partitions_of
@@ -21,7 +22,6 @@ from stream_app.config import ClockMode, ConfigError, Settings, load
 from stream_app.contracts import ModelSnapshot, SegmentChanged
 from stream_app.core.events import to_datetime
 from stream_app.core.folds import DAY_MS, MICROS
-from stream_app.interrupt import interruptible
 from stream_app.ports import StoreUnavailableError
 from stream_app.words import days, describe, number, phrase
 
@@ -171,7 +171,7 @@ def changes(
     if not settings.kafka_broker:
         raise ConfigError("KAFKA_BROKER is not set: for example 127.0.0.1:9092")
     try:
-        asyncio.run(interruptible(_changes(settings, last, follow=follow, as_json=as_json)))
+        interrupt.run(_changes(settings, last, follow=follow, as_json=as_json))
     except KeyboardInterrupt:
         return
 

@@ -16,6 +16,7 @@ from producers.columns import ColumnMap
 from producers.preview import summary
 from producers.sources import Facts, Source
 from producers.terminal import explained, say
+from stream_app import interrupt
 from stream_app.cli.columns import with_columns
 from stream_app.cli.produce import Data
 from stream_app.config import ClockMode, load
@@ -25,7 +26,6 @@ from stream_app.demo.run import Demo
 from stream_app.demo.system import running, services
 from stream_app.demo.view import Progress, render
 from stream_app.demo.watch import Seen
-from stream_app.interrupt import interruptible
 from stream_app.words import days, number
 
 AUTO_SECONDS = 50.0
@@ -113,13 +113,13 @@ def _speed(text: str, facts: Facts) -> float | None:
 def _watch(show: Demo, *, once: bool) -> Run:
     """Run with a live view; without a terminal, with a line every few seconds."""
     if not console.is_terminal:
-        return asyncio.run(interruptible(show.run(_Lines(show))))
+        return interrupt.run(show.run(_Lines(show)))
     with Live(console=console, screen=not once, auto_refresh=False, transient=True) as live:
 
         def draw() -> None:
             live.update(render(show.seen, show.progress, console.height), refresh=True)
 
-        run = asyncio.run(interruptible(show.run(draw)))
+        run = interrupt.run(show.run(draw))
         show.progress.note = "verified" if run.verification.verified else "NOT verified"
         if not once:
             show.progress.note += " · Ctrl-C ends the demo"

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stream_app import interrupt
 from stream_app.adapters.generations import Generations, generations
 from stream_app.adapters.kafka_history import history
 from stream_app.adapters.kafka_publisher import KafkaPublisher
@@ -65,7 +66,7 @@ def rebuild(*, anew: Anew = False, drop_old: DropOld = False, yes: Yes = False) 
     check_possible(settings)
     try:
         if not drop_old:
-            asyncio.run(_rebuild(settings, anew=anew))
+            interrupt.run(_rebuild(settings, anew=anew))
         asyncio.run(_drop(settings, sure=yes or drop_old))
     except RebuildError as error:
         refuse(f"segmenter rebuild: {error}", FAILED)
