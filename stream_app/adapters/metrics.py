@@ -4,6 +4,7 @@ Base units: seconds, records. Labels are bounded: never a customer id.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -28,54 +29,29 @@ class Metrics:
     """The metrics of one process, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._records = Counter(
-            "segmenter_records", "Records by outcome", ["outcome"], registry=registry
-        )
-        self._moves = Counter(
-            "segmenter_moves", "Segment changes by reason", ["reason"], registry=registry
-        )
-        self._held = Counter(
-            "segmenter_flaps_avoided", "Moves held back by hysteresis", registry=registry
-        )
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, namespace="segmenter", registry=self.registry)
+        gauge = partial(Gauge, namespace="segmenter", registry=self.registry)
+        self._records = counter("records", "Records by outcome", ["outcome"])
+        self._moves = counter("moves", "Segment changes by reason", ["reason"])
+        self._held = counter("flaps_avoided", "Moves held back by hysteresis")
         self._latency = Ages(
             "segmenter_latency_seconds",
             "From a record's publication to its effects being published",
             LATENCY_BUCKETS,
         )
-        registry.register(self._latency)
-        self._lag = Gauge(
-            "segmenter_lag_records",
-            "Records not yet applied",
-            ["topic", "partition"],
-            registry=registry,
+        self.registry.register(self._latency)
+        self._lag = gauge("lag_records", "Records not yet applied", ["topic", "partition"])
+        self._clock = gauge("event_clock_seconds", "Highest event time", ["partition"])
+        self._customers = gauge(
+            "segment_customers", "Customers in a segment", ["partition", "segment"]
         )
-        self._clock = Gauge(
-            "segmenter_event_clock_seconds", "Highest event time", ["partition"], registry=registry
-        )
-        self._customers = Gauge(
-            "segmenter_segment_customers",
-            "Customers in a segment",
-            ["partition", "segment"],
-            registry=registry,
-        )
-        self.partitions = Gauge("segmenter_partitions", "Partitions owned", registry=registry)
-        self.model_version = Gauge(
-            "segmenter_model_version", "Version of the model in use", registry=registry
-        )
-        self.store_ready = Gauge(
-            "segmenter_store_ready", "1 while the store answers, else 0", registry=registry
-        )
-        self.samples = Counter(
-            "segmenter_trainer_samples", "Vectors the trainer learned from", registry=registry
-        )
-        self.inertia_ratio = Gauge(
-            "segmenter_inertia_ratio", "Online inertia over batch inertia", registry=registry
-        )
-        self._trainer = {
-            name: Gauge(f"segmenter_trainer_{name}", meaning, registry=registry)
-            for name, meaning in TRAINER.items()
-        }
+        self.partitions = gauge("partitions", "Partitions owned")
+        self.model_version = gauge("model_version", "Version of the model in use")
+        self.store_ready = gauge("store_ready", "1 while the store answers, else 0")
+        self.samples = counter("trainer_samples", "Vectors the trainer learned from")
+        self.inertia_ratio = gauge("inertia_ratio", "Online inertia over batch inertia")
+        self._trainer = {name: gauge(f"trainer_{name}", text) for name, text in TRAINER.items()}
         self.store_ready.set(1)
         for outcome in OUTCOMES:
             self._records.labels(outcome)
