@@ -34,7 +34,6 @@ from tests.builders import (
 )
 
 CUSTOMERS = ("ann", "bob", "cat")
-Chain = dict[int, Link]
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Run:
 
     expected: dict[str, History]
     states: dict[str, CustomerState | None]
-    chains: dict[str, Chain]
+    chains: dict[str, dict[int, Link]]
 
     def verified(self, half_life: float = FEATURES.half_life_days) -> Verification:
         return verify(self.expected, self.states, self.chains, half_life)
@@ -215,7 +214,7 @@ def test_a_customer_who_is_missing_or_was_never_there_is_found() -> None:
     assert run.verified().problems == ("bob: not in the store", "eve: moves without an input")
 
 
-def _link(sequence: int, segment: int, name: str) -> Callable[[Chain], None]:
+def _link(sequence: int, segment: int, name: str) -> Callable[[dict[int, Link]], None]:
     """Let a move start from another segment."""
     previous = SegmentRef(id=segment, name=name)
     return lambda c: c.update({sequence: replace(c[sequence], previous=previous)})
@@ -234,7 +233,7 @@ def _link(sequence: int, segment: int, name: str) -> Callable[[Chain], None]:
     ],
 )
 def test_a_chain_that_was_tampered_with_is_found(
-    tamper: Callable[[Chain], None], problem: str
+    tamper: Callable[[dict[int, Link]], None], problem: str
 ) -> None:
     run = a_busy_run()
     assert len(run.chains["ann"]) == 6
