@@ -12,8 +12,8 @@ CHUNK = (
     "worked off. One purchase alone takes 8 to 18 ms. Tried: threads that take turns every half "
     "millisecond instead of every five (kept: lower in three of four comparisons side by side); "
     "fetching ahead in the thread, adding what has come since to what was fetched ahead, a broker "
-    "that holds a fetch up to 10 ms for more, a trainer of less priority (none of them lower at "
-    "5,000 events/s in two or three pairs of runs)"
+    "that holds a fetch up to 10 ms for more, a trainer of less priority (none of them clearly "
+    "lower at 5,000 events/s in one to three pairs of runs)"
 )
 SHARED = (
     "publisher, broker, store, trainer and listener take about one of the two cores, and the "
