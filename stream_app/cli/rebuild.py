@@ -25,6 +25,7 @@ from stream_app.cli.desk import refuse
 from stream_app.config import ConfigError, Settings, load
 from stream_app.ports import StoreUnavailableError
 
+STOPPED = 130
 FAILED = 1
 
 Anew = Annotated[
@@ -70,6 +71,8 @@ def rebuild(*, anew: Anew = False, drop_old: DropOld = False, yes: Yes = False) 
         asyncio.run(_drop(settings, sure=yes or drop_old))
     except RebuildError as error:
         refuse(f"segmenter rebuild: {error}", FAILED)
+    except KeyboardInterrupt:
+        refuse("stopped; run it again, it goes on", STOPPED)
     except StoreUnavailableError as error:
         raise ConfigError(
             f"REDIS_URL: the store does not answer: {error}; run it again, it goes on"

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -11,8 +13,9 @@ from producers.checkout import CheckoutPublisher
 from stream_app.adapters.generations import generations
 from stream_app.adapters.kafka_topics import ensure_topics
 from stream_app.config import Settings
+from stream_app.demo.system import Child
 from tests.counted import Shop, features, problems, rebuild
-from tests.harness import asking, small_settings
+from tests.harness import asking, small_settings, until
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +39,23 @@ async def test_a_killed_rebuild_goes_on_when_it_is_run_again(placed_shop: Shop, 
     assert features(states) == features(placed_shop.states)
     async with asking(placed_shop.settings) as (queries, _):
         assert (await queries.overview()).records == placed_shop.total
+
+
+@pytest.mark.slow
+async def test_ctrl_c_says_that_the_next_run_goes_on(shop: Shop) -> None:
+    stalled = shop.settings.model_copy(update={"crash_at": "stall:apply:30"})
+    with redis.Redis.from_url(stalled.redis_url) as client, Child("rebuild", stalled) as running:
+        begun = f"{stalled.namespace}.g2:*:c*"
+        await until(lambda: any(client.scan_iter(begun)), "some customers are counted anew")
+        os.kill(running.pid, signal.SIGINT)
+        await until(lambda: running.code is not None, "it has ended")
+        said = (running.folder / "log").read_text()
+
+        assert running.code == 130
+    assert said.strip().endswith("stopped; run it again, it goes on")
+    assert "Traceback" not in said
+    assert rebuild(shop.settings).returncode == 0
+    assert features(await shop.now()) == features(shop.states)
 
 
 @pytest.mark.slow

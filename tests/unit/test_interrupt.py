@@ -1,7 +1,10 @@
 import asyncio
+import sys
+from importlib.abc import MetaPathFinder
 
 import pytest
 
+from stream_app.__main__ import main
 from stream_app.interrupt import interruptible
 
 
@@ -34,3 +37,20 @@ async def test_what_the_work_returns_or_raises_is_passed_on() -> None:
     assert await interruptible(answer(42)) == 42
     with pytest.raises(LookupError):
         await interruptible(answer(-1))
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupting(MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "stream_app.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "stream_app.cli", raising=False)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 130
