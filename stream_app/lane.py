@@ -20,7 +20,7 @@ from stream_app.ports import Pending, StoreLostError
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.05
-QUEUED_CHUNKS = 32
+QUEUED_CHUNKS = 8
 RECLAIM_S = 0.5
 HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
@@ -45,7 +45,10 @@ class LaneServices:
 
 
 class Lane:
-    """The work on one partition, from its claim to its release."""
+    """The work on one partition, from its claim to its release.
+
+    ``waiting``: records that were handed over and wait for their turn.
+    """
 
     def __init__(self, partition: int, services: LaneServices, settings: LaneSettings) -> None:
         self.partition = partition
@@ -54,6 +57,7 @@ class Lane:
         self._settings = settings
         self._queue: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=QUEUED_CHUNKS)
         self._held: Chunk | None = None
+        self.waiting = 0
         self._released = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
         self._fresh: dict[str, int] = {}
@@ -102,12 +106,13 @@ class Lane:
         if end is not None:
             self._ends[chunk.topic] = end
         await self._queue.put(chunk)
+        self.waiting += len(chunk.records)
 
     def release(self) -> None:
         """Stop after the work in hand; whoever waits in `put` is let go."""
         self._released.set()
         while not self._queue.empty():
-            self._queue.get_nowait()
+            self._taken(self._queue.get_nowait())
 
     async def run(self) -> None:
         """Work until released."""
@@ -130,15 +135,19 @@ class Lane:
         if chunk is None:
             try:
                 async with asyncio.timeout(0 if self._duties.pressing else IDLE_S):
-                    chunk = await self._queue.get()
+                    chunk = self._taken(await self._queue.get())
             except TimeoutError:
                 return None
         while not self._queue.empty():
-            following = self._queue.get_nowait()
+            following = self._taken(self._queue.get_nowait())
             if not chunk.joins(following, self._settings.chunk_records):
                 self._held = following
                 break
             chunk = chunk + following
+        return chunk
+
+    def _taken(self, chunk: Chunk) -> Chunk:
+        self.waiting -= len(chunk.records)
         return chunk
 
     async def _chunk(self, chunk: Chunk) -> None:

@@ -16,6 +16,7 @@ from stream_app.watchdog import Place
 logger = logging.getLogger(__name__)
 FINISH_S = 3.0
 CLAIM_S = 30.0
+BUSY_RECORDS = 512
 
 
 class Lanes:
@@ -126,6 +127,10 @@ class Lanes:
         """Return the next offset to be applied; None while the partition is not claimed."""
         lane = self._lanes.get(tp.partition)
         return lane.session.positions.get(tp.topic) if lane else None
+
+    def is_busy(self) -> bool:
+        """Whether the lanes have work for a tenth of a second or so."""
+        return sum(lane.waiting for lane in list(self._lanes.values())) >= BUSY_RECORDS
 
     def outboxes(self) -> list[Place]:
         """Tell where writes wait to be published."""

@@ -68,6 +68,10 @@ class GroupPositions:
         """Return where learning got to."""
         return self._next.get(tp)
 
+    def is_busy(self) -> bool:
+        """Tell that samples can always wait."""
+        return True
+
     def release(self, revoked: set[TP]) -> None:
         """Forget the partition."""
         for tp in revoked:

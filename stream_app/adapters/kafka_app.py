@@ -25,6 +25,9 @@ class PositionSource(Protocol):
     def durable(self, tp: TP) -> int | None:
         """Next offset that needs no re-reading; it is committed for display."""
 
+    def is_busy(self) -> bool:
+        """Whether what was read will last a while; asked from the consumer's thread."""
+
     def release(self, revoked: set[TP]) -> None:
         """Stop working on partitions that are no longer ours; must not wait."""
 

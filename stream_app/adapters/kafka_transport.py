@@ -30,6 +30,7 @@ SCHEME = "segkafka"
 BUFFER_WAIT_S = 0.05
 REJOIN_WAIT_S = 1.0
 CREATE_TIME = 0
+BUSY_WAIT_MS = 100
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -68,6 +69,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> RecordMap:
         app = cast("ChunkApp", self.app)
+        # A broker that does not answer when a record comes is asked in vain all the time.
+        wait = max(BUSY_WAIT_MS, app.fetch_wait_ms) if app.source.is_busy() else app.fetch_wait_ms
+        consumer._fetcher._fetch_max_wait_ms = wait  # noqa: SLF001 - read at every fetch
         try:
             records = await super()._fetch_records(
                 consumer, active_partitions, timeout, max_records

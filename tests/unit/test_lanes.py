@@ -7,7 +7,7 @@ from faust.types import TP
 
 from stream_app.config import ConfigError
 from stream_app.core.messages import Outgoing
-from stream_app.lanes import Lanes
+from stream_app.lanes import BUSY_RECORDS, Lanes
 from stream_app.ports import GapError, StoreLostError
 from tests.builders import PROFILES, PURCHASES, a_chunk, a_record
 from tests.lane_world import DEADLINE_S, World, eventually
@@ -162,6 +162,25 @@ async def test_handing_over_a_chunk_never_hangs_on_a_lane_that_was_released(
     world.open.set()
 
     await asyncio.wait_for(flood, DEADLINE_S)
+
+
+async def test_lanes_are_busy_while_many_records_wait(world: World, lanes: Lanes) -> None:
+    await lanes.positions({HERE}, generation=1)
+    world.open.clear()
+    await lanes.put(a_chunk(a_record(0)), None)
+    await eventually(lambda: lanes.durable(HERE) == 1)
+    await lanes.put(a_chunk(a_record(1)), None)
+    await eventually(lambda: lanes.durable(HERE) == 2)  # its publishing waits for the first one's
+    full = 2 + BUSY_RECORDS
+    await lanes.put(a_chunk(*(a_record(offset) for offset in range(2, full - 1))), None)
+    assert not lanes.is_busy()
+
+    await lanes.put(a_chunk(a_record(full - 1)), None)
+    assert lanes.is_busy()
+
+    world.open.set()
+    await eventually(lambda: lanes.durable(HERE) == full)
+    assert not lanes.is_busy()
 
 
 async def flooded(lanes: Lanes) -> None:
