@@ -14,7 +14,7 @@ from rich.table import Table
 from stream_app.adapters.embedded import MissingServiceError, ServiceError
 from stream_app.config import ConfigError, Settings, load
 from stream_app.demo.system import services
-from tests.benchmarks.performance import latency, resources, storms, throughput
+from tests.benchmarks.performance import latency, memory, resources, storms, throughput
 from tests.benchmarks.performance.contenders import Bench, WrongCountError
 from tests.benchmarks.performance.report import value, write
 from tests.benchmarks.performance.results import EMBEDDED, KAFKA, Findings, Row
@@ -27,9 +27,10 @@ EXPERIMENTS: dict[str, Callable[[Bench], Findings]] = {
     "latency": latency.measure,
     "storms": storms.measure,
     "resources": resources.measure,
+    "memory": memory.measure,
 }
 EXPECTED = (ConfigError, KafkaUnavailableError, MissingServiceError, ServiceError, WrongCountError)
-SMOKE = ("throughput", "storms")
+SMOKE = ("throughput", "storms", "memory")
 USUAL = ("throughput", "latency", "resources")  # ten minutes; storms take five more
 SMOKE_EVENTS, SMOKE_CUSTOMERS = 20_000, 2_000
 
@@ -109,6 +110,7 @@ def _options() -> argparse.Namespace:
         "  --only throughput --repetitions 5    the rates alone, five times each\n"
         "  --only storms    50,000 lapses at once and a new model; five minutes\n"
         "  --events 1000000 --customers 100000 --full    the full sizes; takes much longer\n"
+        "  --only memory --events 5000000 --customers 100000    half an hour of steady work\n"
         "  --broker kafka --out docs            on Apache Kafka (Java 17, Maven); adds its rows\n"
         "KAFKA_BROKER and REDIS_URL are used where they are set; the store must be empty.",
     )
@@ -118,7 +120,7 @@ def _options() -> argparse.Namespace:
         type=_names,
         default=list(USUAL),
         metavar="NAME,...",
-        help=f"of {names}; all but storms unless given",
+        help=f"of {names}; {', '.join(USUAL)} unless given",
     )
     parser.add_argument(
         "--events", type=int, default=50_000, help="timed events of our worker (%(default)s)"

@@ -25,6 +25,8 @@ from tests.benchmarks.performance.asking import Store
 from tests.benchmarks.performance.loads import Load, fill
 from tests.benchmarks.performance.results import EMBEDDED, KAFKA
 from tests.benchmarks.performance.stage import (
+    DEADLINE_S,
+    LEAST_RATE,
     TOPICS,
     Program,
     Sample,
@@ -36,7 +38,7 @@ from tests.benchmarks.performance.stage import (
     watch,
 )
 
-FILL_RATE = 200_000
+FILL_RATE = 20_000  # at least
 
 
 class WrongCountError(Exception):
@@ -103,18 +105,18 @@ class Runtime:
             )
         samples = watch(lambda: store.applied() - load.warm, load.timed, *self.system.workers)
         self.moves = (store.moves() - before) / load.timed
-        self._verify()
+        self.verify(len(load.events))
         return samples
 
     def bytes_each(self) -> float:
         """Bytes that the store holds for a customer, all keys counted."""
         return (self.store.memory() - self.memory) / max(1, self.store.buyers())
 
-    def _verify(self) -> None:
+    def verify(self, records: int) -> None:
         """Every record must have been applied, none twice, none refused."""
         counts = self.store.counters()
-        if counts.get("applied") != len(self.load.events):
-            raise WrongCountError(f"{len(self.load.events):,} records, but counted were {counts}")
+        if counts.get("applied") != records:
+            raise WrongCountError(f"{records:,} records, but counted were {counts}")
 
 
 @contextmanager
@@ -124,7 +126,7 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
     fixed = {"session_timeout": session} | values
     settings = own_settings(bench.base, f"b{uuid4().hex[:3]}", **fixed)
     store = Store(settings)
-    memory = store.memory()
+    memory, patience = store.memory(), DEADLINE_S + load.warm / LEAST_RATE
     asyncio.run(prepare(settings))
     fill(settings.kafka_broker, settings.topic_purchases, load.events[: load.warm])
     began = time.perf_counter()
@@ -132,10 +134,12 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
         with running(settings, workers) as system:
             until(lambda: store.applied() > 0, "a record is applied", *system.workers)
             started = time.perf_counter() - began
-            processes = (*system.workers, system.trainer)
-            until(lambda: store.applied() >= load.warm, "the warm-up is applied", *processes)
-            until(lambda: store.model() > 0, "there is a model", *processes)
-            until(lambda: store.placed() >= store.buyers(), "everybody has a segment", *processes)
+            for ready, what in (
+                (lambda: store.applied() >= load.warm, "the warm-up is applied"),
+                (lambda: store.model() > 0, "there is a model"),
+                (lambda: store.placed() >= store.buyers(), "everybody has a segment"),
+            ):
+                until(ready, what, *system.workers, system.trainer, seconds=patience)
             yield Runtime(settings, system, store, load, started, memory)
     finally:
         _remove(settings)

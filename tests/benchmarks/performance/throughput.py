@@ -76,16 +76,23 @@ def _rows(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
 
 def _beside(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
     """Memory, bytes in the store and the start, seen on the way."""
-    memory = [max(s.rss for s in turn.samples) / MIB for turn in turns]
-    growth = [turn.samples[-1].rss / _warm(turn.samples) for turn in turns]
     what = (workload, bench.broker)
     starts, sizes = [t.started for t in turns], [t.bytes_each for t in turns]
     bar = START_BAR if bench.broker == "kafka" else None
     return [
-        Row.of("memory of a worker, most", *what, "MiB", memory, bar=MEMORY_BAR),
-        Row.of("memory of a worker, end ÷ a fifth of the run", *what, "", growth, bar=FLAT),
+        *memory_rows(what, [turn.samples for turn in turns]),
         Row.of("bytes in the store per customer", *what, "bytes", sizes, bar=BYTES_BAR),
         Row.of("start of a worker to its first applied event", *what, "s", starts, bar=bar),
+    ]
+
+
+def memory_rows(what: tuple[str, str], runs: Sequence[Sequence[Sample]]) -> list[Row]:
+    """Memory of a worker in each run; ``what``: workload and broker."""
+    memory = [max(s.rss for s in samples) / MIB for samples in runs]
+    growth = [samples[-1].rss / _warm(samples) for samples in runs]
+    return [
+        Row.of("memory of a worker, most", *what, "MiB", memory, bar=MEMORY_BAR),
+        Row.of("memory of a worker, end ÷ a fifth of the run", *what, "", growth, bar=FLAT),
     ]
 
 
