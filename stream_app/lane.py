@@ -232,7 +232,7 @@ class Lane:
             store = self._services.pipeline.store
             await store.trim(self.partition, [entry.id for entry in entries])
         if chunk:
-            published = (record.timestamp for record in chunk.records)
+            published = [record.timestamp for record in chunk.records]
             self._services.metrics.observe_latency(published, self._services.wall())
 
     async def _between(self) -> None:

@@ -51,8 +51,10 @@ class Chunk:
 
     def since(self, offset: int) -> "Chunk":
         """Drop the part that was already applied."""
+        if offset <= self.base:
+            return self
         records = [record for record in self.records if record.offset >= offset]
-        return Chunk(self.topic, self.partition, max(self.base, offset), self.next, records)
+        return Chunk(self.topic, self.partition, offset, self.next, records)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """How values are written as arguments of scripts, and answers are read."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ def customer_args(write: CustomerWrite) -> tuple[str, bytes, str]:
 
 def group(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Write rows as arguments: how many, then the values of each."""
-    return [len(rows), *(value for row in rows for value in row)]
+    return [len(rows), *chain.from_iterable(rows)]
 
 
 def texts(values: Any) -> list[str]:

@@ -14,6 +14,11 @@ from stream_app.core.events import Record, Rejected, to_datetime
 
 Headers = tuple[tuple[str, bytes | None], ...]
 EVENT_TYPE = "segmenter.segment-changed.v1"
+FIXED: Headers = (
+    ("ce_specversion", b"1.0"),
+    ("ce_type", EVENT_TYPE.encode()),
+    ("content-type", b"application/json"),
+)
 MAX_DEAD_LETTER_BYTES = 960_000
 HEADER_BYTES = 10  # at most, around a header's name and value
 
@@ -37,13 +42,11 @@ def change_headers(change: SegmentChanged) -> Headers:
     """Write the attributes of a segment change."""
     source = change.source
     return (
-        ("ce_specversion", b"1.0"),
+        *FIXED,
         ("ce_id", change.id.encode()),
         ("ce_source", f"/segmenter/{source.topic}/{source.partition}".encode()),
-        ("ce_type", EVENT_TYPE.encode()),
         ("ce_subject", change.customer_id.encode()),
         ("ce_time", change.occurred_at.isoformat().encode()),
-        ("content-type", b"application/json"),
     )
 
 

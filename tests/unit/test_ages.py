@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -8,8 +9,9 @@ def test_ages_are_counted_up_to_each_bound_and_summed() -> None:
     ages, registry = Ages("age_seconds", "How old", (0.1, 1)), CollectorRegistry()
     registry.register(ages)
 
-    ages.add([0.05, 0.1, 0.5])
-    ages.add([30])
+    ages.add(np.array([0.05, 0.1, 0.5]))
+    ages.add(np.array([30.0]))
+    ages.add(np.array([]))
 
     counted = {
         bound: registry.get_sample_value("age_seconds_bucket", {"le": bound})

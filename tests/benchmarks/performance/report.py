@@ -98,7 +98,7 @@ def table(rows: Iterable[Row], reasons: Reasons = WHY) -> str:
         "| what | workload | broker | value | ratio | bar | met |",
         "| --- | --- | --- | --: | --: | --- | --- |",
     ]
-    missed: dict[str, list[str]] = {}
+    missed: dict[str, list[Row]] = {}
     for row in rows:
         met = {True: "yes", False: "**no**", None: ""}[row.met]
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
@@ -107,10 +107,22 @@ def table(rows: Iterable[Row], reasons: Reasons = WHY) -> str:
         cells = (name, row.workload, BROKERS[row.broker], value(row), ratio, bar, met)
         lines.append(f"| {' | '.join(cells)} |")
         if reason := _why(row, reasons):
-            place = f"{row.name}, {row.workload}, {BROKERS[row.broker]}"
-            missed.setdefault(reason, []).append(place)
-    said = [f"- {'; '.join(places)}: {reason}" for reason, places in missed.items()]
+            missed.setdefault(reason, []).append(row)
+    said = [f"- {_subject(missing)}: {reason}" for reason, missing in missed.items()]
     return "\n".join([*lines, "", *said, *([""] if said else [])])
+
+
+def _subject(rows: Sequence[Row]) -> str:
+    """What the rows of one reason are about, each name, kind of workload and broker once."""
+    names, kinds, brokers = (
+        ", ".join(dict.fromkeys(texts))
+        for texts in (
+            [row.name for row in rows],
+            [row.workload.partition(",")[0] for row in rows],
+            [BROKERS[row.broker] for row in rows],
+        )
+    )
+    return f"**{names}** ({kinds}; {brokers})"
 
 
 def value(row: Row) -> str:
