@@ -20,7 +20,8 @@ from stream_app.ports import Pending, StoreLostError
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.05
-QUEUED_CHUNKS = 8
+QUEUED_CHUNKS = 32
+ENOUGH_CHUNKS = 12
 RECLAIM_S = 0.5
 HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
@@ -100,6 +101,12 @@ class Lane:
     def publishing(self) -> bool:
         """Whether a write waits to be published."""
         return self._publishing is not None and not self._publishing.done()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the records of another fetch or two find room in the queue."""
+        few = self.waiting < 2 * self._settings.chunk_records
+        return few and self._queue.qsize() < ENOUGH_CHUNKS
 
     async def put(self, chunk: Chunk, end: int | None) -> None:
         """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""

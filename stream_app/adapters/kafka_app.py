@@ -25,6 +25,9 @@ class PositionSource(Protocol):
     def durable(self, tp: TP) -> int | None:
         """Next offset that needs no re-reading; it is committed for display."""
 
+    def has_room(self, tp: TP) -> bool:
+        """Whether more of this partition can be taken; what can't is not fetched meanwhile."""
+
     def is_busy(self) -> bool:
         """Whether what was read will last a while; asked from the consumer's thread."""
 

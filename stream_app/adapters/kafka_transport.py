@@ -79,6 +79,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         except CorruptRecordException as error:
             app.failed(error)
             raise
+        # Whoever had more than was taken would come first again.
+        for tp in set(records) & set(consumer._fetcher._records):  # noqa: SLF001
+            consumer._fetcher._records.move_to_end(tp)  # noqa: SLF001
         # Until it flows, a partition's position is not yet the one that the source has chosen.
         known = active_partitions & set(self._delivered) if self.consumer.flow_active else set[TP]()
         covered = [self._covered(consumer, tp, records.get(tp, [])) for tp in {*records, *known}]
@@ -130,10 +133,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Yield chunks as messages until the flow stops or the group rebalances."""
-        # A fetch waits only for the partitions active when it began: with some held back by full
-        # buffers it must be short, or these would wait for it after their buffers have drained.
-        wait = BUFFER_WAIT_S if self._buffered_partitions else timeout
-        fetched, active = await self._wait_next_records(wait)
+        fetched, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         for tp, chunk in round_robin(fetched or {}):
             if self.should_stop or not self.flow_active:
@@ -152,6 +152,20 @@ class ChunkConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109
+        """Fetch of partitions that the source has room for.
+
+        The framework's own buffer, shared by all partitions, would not do: while it is never quite
+        empty, it lets some of them have nothing for ever.
+        """
+        wanted = self.assignment() if active_partitions is None else active_partitions
+        room = {tp for tp in wanted if self._source.has_room(tp)}
+        if not room:
+            await asyncio.sleep(BUFFER_WAIT_S)
+            return {}
+        # A fetch waits only for the partitions it began with.
+        return await super()._getmany(room, timeout if room == wanted else BUFFER_WAIT_S)
+
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:  # noqa: ASYNC109
         """Like the base class, but back at once when a full buffer drains (it sleeps a second)."""
         if self.flow_active and not self.app.client_only and not self._get_active_partitions():
@@ -162,12 +176,8 @@ class ChunkConsumer(driver.Consumer):
         return await super()._wait_next_records(timeout)
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """Let every partition go on when a queue has room again, and wake the fetcher.
-
-        The framework tells of one at a time, in an order in which some may never have their turn.
-        """
-        for each in {tp, *self._buffered_partitions}:
-            super().on_buffer_drop(each)
+        """Wake the fetcher."""
+        super().on_buffer_drop(tp)
         self._buffer_dropped.set()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:

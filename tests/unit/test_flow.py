@@ -4,30 +4,76 @@ from typing import cast
 import pytest
 from faust.types import TP
 
-from stream_app.adapters.kafka_transport import ChunkConsumer
+from stream_app.adapters.kafka_transport import BUFFER_WAIT_S, ChunkConsumer
 from stream_app.bootstrap import faust_app
 from stream_app.config import load
 from stream_app.trainer import GroupPositions
 
 PLACES = {TP("purchases", p) for p in range(4)}
+LONG_S = 1.0
+
+
+class Source(GroupPositions):
+    """One that is told which partitions have room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = set(PLACES)
+
+    def has_room(self, tp: TP) -> bool:
+        return tp in self.room
 
 
 @pytest.fixture
-async def consumer() -> AsyncIterator[ChunkConsumer]:
-    app = faust_app(load(kafka_broker="127.0.0.1:1"), "flow", GroupPositions())
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+async def consumer(source: Source) -> AsyncIterator[ChunkConsumer]:
+    app = faust_app(load(kafka_broker="127.0.0.1:1"), "flow", source)
     consumer = cast("ChunkConsumer", app._new_consumer())
+    consumer._set_active_tps(set(PLACES))
     yield consumer
     consumer._thread.thread_loop.close()
 
 
-async def test_no_partition_waits_for_its_turn_when_the_buffer_has_room_again(
-    consumer: ChunkConsumer,
+@pytest.fixture
+def fetches(
+    consumer: ChunkConsumer, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[set[TP], float]]:
+    """The fetches that are asked for, instead of a broker's answers."""
+    asked = []
+
+    async def getmany(partitions: set[TP], timeout: float) -> dict[TP, list[object]]:  # noqa: ASYNC109
+        asked.append((partitions, timeout))
+        return {}
+
+    monkeypatch.setattr(consumer._thread, "getmany", getmany)
+    return asked
+
+
+async def test_only_partitions_with_room_are_fetched_and_not_waited_for_long(
+    consumer: ChunkConsumer, source: Source, fetches: list[tuple[set[TP], float]]
 ) -> None:
-    consumer._set_active_tps(set(PLACES))
+    await consumer._wait_next_records(LONG_S)
+    full = TP("purchases", 2)
+    source.room.discard(full)
+    await consumer._wait_next_records(LONG_S)
+    source.room.add(full)
+    await consumer._wait_next_records(LONG_S)
 
-    for place in PLACES:
-        consumer.on_buffer_full(place)
-    assert consumer._get_active_partitions() == set()
+    assert fetches == [
+        (PLACES, LONG_S),
+        (PLACES - {full}, BUFFER_WAIT_S),
+        (PLACES, LONG_S),
+    ]
 
-    consumer.on_buffer_drop(TP("purchases", 2))
-    assert consumer._get_active_partitions() == PLACES
+
+async def test_nothing_is_fetched_while_no_partition_has_room(
+    consumer: ChunkConsumer, source: Source, fetches: list[tuple[set[TP], float]]
+) -> None:
+    source.room.clear()
+
+    assert await consumer._wait_next_records(LONG_S) == ({}, PLACES)
+    assert fetches == []

@@ -183,6 +183,30 @@ async def test_lanes_are_busy_while_many_records_wait(world: World, lanes: Lanes
     assert not lanes.is_busy()
 
 
+async def test_a_partition_has_room_until_two_chunks_of_records_wait(
+    world: World, lanes: Lanes
+) -> None:
+    other = TP(PURCHASES, 1)
+    await lanes.positions({HERE, other}, generation=1)
+    world.open.clear()
+    await lanes.put(a_chunk(a_record(0)), None)
+    await eventually(lambda: lanes.durable(HERE) == 1)
+    await lanes.put(a_chunk(a_record(1)), None)
+    await eventually(lambda: lanes.durable(HERE) == 2)  # its publishing waits for the first one's
+    full = 2 + 2 * world.settings.chunk_records
+    await lanes.put(a_chunk(*(a_record(offset) for offset in range(2, full - 1))), None)
+    assert lanes.has_room(HERE)
+
+    await lanes.put(a_chunk(a_record(full - 1)), None)
+    assert not lanes.has_room(HERE)
+    assert not lanes.has_room(PROFILES_HERE)  # the lane is one for both
+    assert lanes.has_room(other)
+
+    world.open.set()
+    await eventually(lambda: lanes.durable(HERE) == full)
+    assert lanes.has_room(HERE)
+
+
 async def flooded(lanes: Lanes) -> None:
     for offset in range(2, 200):
         await lanes.put(a_chunk(a_record(offset)), None)
