@@ -13,6 +13,7 @@ from stream_app.adapters.metrics import Metrics
 from stream_app.core.flood import FloodError, FloodGuard
 from stream_app.core.messages import Outgoing
 from stream_app.duties import Duties, PublishSample
+from stream_app.intake import Intake
 from stream_app.pace import LaneSettings
 from stream_app.pipeline import Chunk, Outcome, Pipeline, Session
 from stream_app.ports import Pending, StoreLostError
@@ -20,8 +21,6 @@ from stream_app.ports import Pending, StoreLostError
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.05
-QUEUED_CHUNKS = 32
-ENOUGH_CHUNKS = 12
 RECLAIM_S = 0.5
 HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
@@ -48,7 +47,7 @@ class LaneServices:
 class Lane:
     """The work on one partition, from its claim to its release.
 
-    ``waiting``: records that were handed over and wait for their turn.
+    ``intake``: the chunks that were handed over and wait for their turn.
     """
 
     def __init__(self, partition: int, services: LaneServices, settings: LaneSettings) -> None:
@@ -56,9 +55,7 @@ class Lane:
         self.session = Session(partition, 0, {}, 0)
         self._services = services
         self._settings = settings
-        self._queue: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=QUEUED_CHUNKS)
-        self._held: Chunk | None = None
-        self.waiting = 0
+        self.intake = Intake(settings.chunk_records)
         self._released = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
         self._fresh: dict[str, int] = {}
@@ -102,31 +99,23 @@ class Lane:
         """Whether a write waits to be published."""
         return self._publishing is not None and not self._publishing.done()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether the records of another fetch or two find room in the queue."""
-        few = self.waiting < 2 * self._settings.chunk_records
-        return few and self._queue.qsize() < ENOUGH_CHUNKS
-
     async def put(self, chunk: Chunk, end: int | None) -> None:
         """Hand over a chunk; waits while the lane is busy. ``end``: log end offset, if known."""
         if end is not None:
             self._ends[chunk.topic] = end
-        await self._queue.put(chunk)
-        self.waiting += len(chunk.records)
+        await self.intake.put(chunk)
 
     def release(self) -> None:
         """Stop after the work in hand; whoever waits in `put` is let go."""
         self._released.set()
-        while not self._queue.empty():
-            self._taken(self._queue.get_nowait())
+        self.intake.clear()
 
     async def run(self) -> None:
         """Work until released."""
         metrics = self._services.metrics
         metrics.partitions.inc()
         while not self._released.is_set():
-            chunk = await self._next()
+            chunk = await self.intake.next(0 if self._duties.pressing else IDLE_S)
             if chunk:
                 await self._chunk(chunk)
             await self._between()
@@ -135,27 +124,6 @@ class Lane:
         await self._duties.finish()
         metrics.partitions.dec()
         metrics.forget_partition(self.partition, self._ends)
-
-    async def _next(self) -> Chunk | None:
-        """Join the chunks that queued up meanwhile: the busier the lane, the larger its writes."""
-        chunk, self._held = self._held, None
-        if chunk is None:
-            try:
-                async with asyncio.timeout(0 if self._duties.pressing else IDLE_S):
-                    chunk = self._taken(await self._queue.get())
-            except TimeoutError:
-                return None
-        while not self._queue.empty():
-            following = self._taken(self._queue.get_nowait())
-            if not chunk.joins(following, self._settings.chunk_records):
-                self._held = following
-                break
-            chunk = chunk + following
-        return chunk
-
-    def _taken(self, chunk: Chunk) -> Chunk:
-        self.waiting -= len(chunk.records)
-        return chunk
 
     async def _chunk(self, chunk: Chunk) -> None:
         if self._services.flood.flooded:
@@ -173,7 +141,7 @@ class Lane:
         wall = self._services.wall()
         before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        waiting = self._held is not None or not self._queue.empty()
+        waiting = not self.intake.empty
         self._duties.chunk(len(part.records), before, self.session.clock, waiting=waiting)
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)

@@ -131,11 +131,11 @@ class Lanes:
     def has_room(self, tp: TP) -> bool:
         """Tell whether the partition's lane can take another fetch without making it wait."""
         lane = self._lanes.get(tp.partition)
-        return lane is None or lane.has_room
+        return lane is None or lane.intake.has_room
 
     def is_busy(self) -> bool:
         """Whether the lanes have work for a tenth of a second or so."""
-        return sum(lane.waiting for lane in list(self._lanes.values())) >= BUSY_RECORDS
+        return sum(lane.intake.records for lane in list(self._lanes.values())) >= BUSY_RECORDS
 
     def outboxes(self) -> list[Place]:
         """Tell where writes wait to be published."""

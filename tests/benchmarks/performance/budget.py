@@ -28,7 +28,10 @@ DUTIES: Mapping[str, Sequence[str]] = {
         *("redis_store.py:RedisStore.trim", "lane.py:Lane._send"),
     ),
     "metrics": ("adapters/metrics.py", "prometheus_client"),
-    "pipeline": ("stream_app/pipeline.py", "stream_app/lane", "stream_app/session.py"),
+    "pipeline": (
+        *("stream_app/pipeline.py", "stream_app/lane", "stream_app/session.py"),
+        "stream_app/intake.py",
+    ),
 }
 CLIENTS: Mapping[str, Sequence[str]] = {  # where no duty of ours is on the stack
     "store client": ("/redis/", "hiredis"),
