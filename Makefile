@@ -19,8 +19,8 @@ install: $(STAMP)  ## set up .venv with everything
 demo: $(STAMP)  ## run the whole system on this machine
 	@$(BIN)/segmenter demo $(ARGS)
 
-test: $(STAMP)  ## run all tests, in two processes (-n 0 in ARGS: in one)
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+test: $(STAMP)  ## run all tests, in three processes (-n 0 in ARGS: in one)
+	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 test-slow: $(STAMP)  ## run the tests that take minutes: crash points in mid-stream, restarts, rebuilds
 	@$(BIN)/pytest -m slow $(ARGS)

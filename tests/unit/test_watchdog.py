@@ -114,7 +114,7 @@ async def test_a_waiting_task_is_described_by_its_calls(*, named: bool) -> None:
     task = asyncio.create_task(lane.run(), name="lane-0")
     loop = asyncio.get_running_loop()
     name = "lane-0" if named else "of another name"
-    await eventually(lambda: "Lane.run > Lane._next" in doing(loop, name))
+    await eventually(lambda: "Lane.run > Intake.next" in doing(loop, name))
     lane.release()
     await task
 
