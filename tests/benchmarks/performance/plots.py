@@ -17,15 +17,15 @@ LINES = ("#0b6e99", "#d9730d", "#9b51e0", "#6b7280")
 
 
 def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
-    """Write each chart there is something to show for."""
+    """Write each chart there is something to show for; of several sizes the first."""
     folder.mkdir(parents=True, exist_ok=True)
     rates = [row for row in rows if row.name.startswith(PREFIX) and row.ratio is None]
     rates = [row for row in rates if row.name.removeprefix(PREFIX) not in APART]
     uniform = [row for row in rates if row.workload.startswith("uniform")]
     brokers = sorted({row.broker for row in uniform})
     if brokers:
-        one = [row for row in uniform if row.broker == brokers[0]]
-        _rates(one).savefig(folder / "throughput.png", dpi=100)
+        one = {row.name: row for row in reversed(uniform) if row.broker == brokers[0]}
+        _rates(list(one.values())).savefig(folder / "throughput.png", dpi=100)
     if curves:
         _latencies(curves).savefig(folder / "latency.png", dpi=100)
 

@@ -118,7 +118,7 @@ def _subject(rows: Sequence[Row]) -> str:
         ", ".join(dict.fromkeys(texts))
         for texts in (
             [row.name for row in rows],
-            [row.workload.partition(",")[0] for row in rows],
+            [row.workload.partition(", ")[0] for row in rows],
             [BROKERS[row.broker] for row in rows],
         )
     )
