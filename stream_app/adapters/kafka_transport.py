@@ -69,9 +69,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> RecordMap:
         app = cast("ChunkApp", self.app)
+        fetcher: Any = consumer._fetcher  # noqa: SLF001
         # A broker that does not answer when a record comes is asked in vain all the time.
         wait = max(BUSY_WAIT_MS, app.fetch_wait_ms) if app.source.is_busy() else app.fetch_wait_ms
-        consumer._fetcher._fetch_max_wait_ms = wait  # noqa: SLF001 - read at every fetch
+        fetcher._fetch_max_wait_ms = wait  # noqa: SLF001 - read at every fetch
         try:
             records = await super()._fetch_records(
                 consumer, active_partitions, timeout, max_records
@@ -79,9 +80,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         except CorruptRecordException as error:
             app.failed(error)
             raise
-        # Whoever had more than was taken would come first again.
-        for tp in set(records) & set(consumer._fetcher._records):  # noqa: SLF001
-            consumer._fetcher._records.move_to_end(tp)  # noqa: SLF001
+        fetched = fetcher._records  # noqa: SLF001
+        for tp in filter(fetched.__contains__, records):  # else whoever has more comes first again
+            fetched.move_to_end(tp)
         # Until it flows, a partition's position is not yet the one that the source has chosen.
         known = active_partitions & set(self._delivered) if self.consumer.flow_active else set[TP]()
         covered = [self._covered(consumer, tp, records.get(tp, [])) for tp in {*records, *known}]

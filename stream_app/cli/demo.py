@@ -15,7 +15,7 @@ from producers.catalog import DEFAULT_DATA, open_sources
 from producers.columns import ColumnMap
 from producers.preview import summary
 from producers.sources import Facts, Source
-from producers.terminal import explained, say
+from producers.terminal import STOPPED, explained, say
 from stream_app import interrupt
 from stream_app.cli.columns import with_columns
 from stream_app.cli.produce import Data
@@ -91,7 +91,7 @@ def _run(
             run = _watch(show, once=once)
         except KeyboardInterrupt:
             say(["stopped"])
-            raise typer.Exit(130) from None
+            raise typer.Exit(STOPPED) from None
     _conclude(run, show.seen, report_file)
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from producers.terminal import STOPPED
 from stream_app import interrupt
 from stream_app.adapters.generations import Generations, generations
 from stream_app.adapters.kafka_history import history
@@ -25,7 +26,6 @@ from stream_app.cli.desk import refuse
 from stream_app.config import ConfigError, Settings, load
 from stream_app.ports import StoreUnavailableError
 
-STOPPED = 130
 FAILED = 1
 
 Anew = Annotated[

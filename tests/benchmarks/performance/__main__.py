@@ -110,7 +110,7 @@ def _options() -> argparse.Namespace:
         "  --only throughput --repetitions 5    the rates alone, five times each\n"
         "  --only storms    50,000 lapses at once and a new model; five minutes\n"
         "  --events 1000000 --customers 100000 --full    the full sizes; takes much longer\n"
-        "  --only memory --events 5000000 --customers 100000    half an hour of steady work\n"
+        "  --only memory --events 5000000 --customers 100000    20 minutes of steady work\n"
         "  --broker kafka --out docs            on Apache Kafka (Java 17, Maven); adds its rows\n"
         "KAFKA_BROKER and REDIS_URL are used where they are set; the store must be empty.",
     )
