@@ -29,24 +29,35 @@ class OnlineKMeans:
     """
 
     def __init__(self, centres: Matrix, counts: Iterable[float], half_life: float) -> None:
-        self._keep = 0.5 ** (1 / half_life)
-        limit = 1 / (1 - self._keep)
+        keep = 0.5 ** (1 / half_life)
+        limit = 1 / (1 - keep)
         self.counts = [min(float(count), limit) for count in counts]
-        kmeans: Any = KMeans(n_clusters=len(centres))
+        kmeans: Any = _Annealed(self.counts, keep)
         # River iterates over sets of feature keys; small integers keep their order in any process.
         kmeans.centers = {i: dict(enumerate(row)) for i, row in enumerate(centres.tolist())}
         self._kmeans = kmeans
 
     def learn(self, point: Sequence[float]) -> None:
         """Move the nearest centre towards one scaled point of d coordinates."""
-        x = dict(enumerate(point))
-        winner = self._kmeans.predict_one(x)
-        self.counts[winner] = self.counts[winner] * self._keep + 1
-        self._kmeans.halflife = 1 / self.counts[winner]
-        self._kmeans.learn_one(x)
+        self._kmeans.learn_one(dict(enumerate(point)))
 
     @property
     def centres(self) -> Matrix:
         """The centres now, shape (k, d)."""
         rows = [[row[i] for i in range(len(row))] for row in self._kmeans.centers.values()]
         return np.array(rows, dtype=np.float64)
+
+
+class _Annealed(KMeans):
+    """River's estimator, with the step of the centre that it is about to move."""
+
+    def __init__(self, counts: list[float], keep: float) -> None:
+        super().__init__(n_clusters=len(counts))
+        self._counts, self._keep = counts, keep
+
+    def predict_one(self, x: Any) -> int:
+        """Count the sample; River asks this once for each one it learns, then takes the step."""
+        winner: int = super().predict_one(x)  # type: ignore[no-untyped-call]
+        self._counts[winner] = self._counts[winner] * self._keep + 1
+        self.halflife = 1 / self._counts[winner]
+        return winner
