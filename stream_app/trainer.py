@@ -7,7 +7,7 @@ stored one.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from faust.types import TP, StreamT
@@ -139,11 +139,12 @@ class TrainerProcess:
         steps = {"checkpoint": (self._store, "save_model"), "publish": (self._publisher, "publish")}
         crash.arm(settings.crash_at, steps)
 
-    async def _learn(self, stream: StreamT[Chunk]) -> None:
-        async for chunk in stream:
-            for record in chunk.records:
-                await self._sample(record.value)
-            self.positions.learned(chunk)
+    async def _learn(self, stream: StreamT[Sequence[Chunk]]) -> None:
+        async for chunks in stream:
+            for chunk in chunks:
+                for record in chunk.records:
+                    await self._sample(record.value)
+                self.positions.learned(chunk)
 
     async def _sample(self, value: bytes | None) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 from faust.types import TP, StreamT
@@ -116,11 +117,12 @@ class Worker:
         self.app.task(self._refresh)
         self.app.on_before_shutdown.connect(self._stop)
 
-    async def _deliver(self, stream: StreamT[Chunk]) -> None:
-        async for chunk in stream:
+    async def _deliver(self, stream: StreamT[Sequence[Chunk]]) -> None:
+        async for chunks in stream:
             consumer = cast("ChunkConsumer", self.app.consumer)
-            end = consumer.end_offset(TP(chunk.topic, chunk.partition))
-            await self.lanes.put(chunk, end)
+            for chunk in chunks:
+                end = consumer.end_offset(TP(chunk.topic, chunk.partition))
+                await self.lanes.put(chunk, end)
 
     async def _refresh(self) -> None:
         """Serve new models soon after they are stored."""

@@ -1,12 +1,13 @@
 """Chunks through Faust: its aiokafka driver, delivering up to N records of a partition at once.
 
-Registered as URL scheme ``segkafka://``. One Faust message per chunk spares the framework's cost
-per event; offsets in Kafka become advisory. A `PositionSource` (a worker's store) says where to
-read; every chunk says which offsets it covers, ``[base, next)``, so that a gap is seen and re-read.
+Registered as URL scheme ``segkafka://``. One Faust message per fetch, with the chunks of all
+partitions in it, spares the framework's cost per event; offsets in Kafka become advisory. A
+`PositionSource` (a worker's store) says where to read; every chunk says which offsets it covers,
+``[base, next)``, so that a gap is seen and re-read.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -133,23 +134,25 @@ class ChunkConsumer(driver.Consumer):
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
-        """Yield chunks as messages until the flow stops or the group rebalances."""
+        """Yield what a fetch brought as one message, unless the flow has stopped meanwhile."""
         fetched, active = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
-        for tp, chunk in round_robin(fetched or {}):
-            if self.should_stop or not self.flow_active:
-                return
-            if generation != self.app.consumer_generation_id:
-                return
-            if active is None or tp in active or tp in self._buffered_partitions:
-                yield tp, self._message(tp, chunk)
-                await asyncio.sleep(0)
+        wanted = {
+            tp: chunks
+            for tp, chunks in (fetched or {}).items()
+            if active is None or tp in active or tp in self._buffered_partitions
+        }
+        if wanted and self.flow_active and not self.should_stop:
+            message = self._message([chunk for _, chunk in round_robin(wanted)])
+            yield message.tp, message
 
-    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
-        newest = chunk.records[-1].timestamp / 1000.0 if chunk.records else 0.0
+    def _message(self, chunks: Sequence[Chunk]) -> ConsumerMessage:
+        """Wrap chunks; to the framework it is a message of the first one's partition."""
+        first, records = chunks[0], sum(len(chunk.records) for chunk in chunks)
+        tp = TP(first.topic, first.partition)
+        newest = first.records[-1].timestamp / 1000.0 if first.records else 0.0
         return ConsumerMessage(
-            tp.topic, tp.partition, chunk.next - 1, newest, CREATE_TIME, [], None,
-            cast("bytes", chunk), None, 0, len(chunk.records), tp,
+            tp.topic, tp.partition, first.next - 1, newest, CREATE_TIME, [], None,
+            cast("bytes", chunks), None, 0, records, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
