@@ -68,6 +68,7 @@ class Duties:
             return None
         cursor, outcome = await self._pipeline.rescore(session, start, portion, wall)
         self._walk.reached(cursor)
+        self.pressing = self.pressing or self._walk.is_behind
         return outcome
 
     async def sample(self, session: Session, wall: int) -> None:

@@ -107,3 +107,8 @@ class Walk:
     def reached(self, cursor: int) -> None:
         """Go on from this cursor; 0 is the end."""
         self._cursor = cursor or None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether another portion is due already."""
+        return self._cursor is not None and self._budget >= LEAST_CUSTOMERS

@@ -4,7 +4,7 @@ import pytest
 
 from stream_app.core.model import Models
 from stream_app.duties import Duties
-from stream_app.pace import DAY_MS, LaneSettings, Walk
+from stream_app.pace import DAY_MS, LEAST_CUSTOMERS, LaneSettings, Walk
 from tests.builders import (
     a_chunk,
     a_pipeline,
@@ -84,6 +84,23 @@ def test_a_walk_over_many_customers_takes_the_time_it_is_given_and_over_few_less
 
     assert seconds(240_000) == pytest.approx(240, rel=0.01)
     assert seconds(5_000) == pytest.approx(20, rel=0.01)
+
+
+async def test_a_walk_that_is_behind_its_pace_goes_on_at_once() -> None:
+    rates = LaneSettings(0, 0, 0, 2 * LEAST_CUSTOMERS)
+    world = World(settings=rates)
+    lane, duties = world.lane(), Duties(a_pipeline(world.store), world.publish_sample, rates, 0)
+    async with running(world) as owner:
+        await owner.put(a_chunk(*[a_record(i, f"c{i}") for i in range(300)]), None)
+        await eventually(lambda: at(owner) == 300)
+    await lane.claim()
+    pressing = []
+    for wall in (1000, 1050, 1100):
+        await duties.rescore(lane.session, wall)
+        pressing.append(duties.pressing)
+        await duties.lapse(lane.session, wall)
+
+    assert pressing == [True, False, False]
 
 
 async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
