@@ -5,19 +5,21 @@ from collections.abc import Mapping
 Reasons = Mapping[tuple[str, ...], str]
 
 CHUNK = (
-    "a chunk takes about two milliseconds of the processor however small it is: framework, three "
+    "a chunk takes nearly two milliseconds of the processor however small it is: framework, three "
     "round trips to the store, publishing, arrays. Four partitions share one event loop, so chunks "
-    "grow until the worker keeps up. At 5,000 events/s a purchase is 60 ms old when the loop takes "
-    "it from the thread that fetches: what was fetched ahead waits while the chunks before it are "
-    "worked off. One purchase alone takes 8 to 18 ms. Tried: threads that take turns every half "
-    "millisecond instead of every five (kept: lower in three of four comparisons side by side); "
-    "fetching ahead in the thread, adding what has come since to what was fetched ahead, a broker "
-    "that holds a fetch up to 10 ms for more, a trainer of less priority (none of them clearly "
-    "lower at 5,000 events/s in one to three pairs of runs)"
+    "grow until the worker keeps up. Seen at 5,000 events/s, on average: a purchase is 16 to 20 ms "
+    "old when the thread that fetches hands it over (another consumer beside it has half of them "
+    "within 8), and 30 to 40 when it is in the store; then its move is published. Tried: threads "
+    "that take turns every half millisecond instead of every five (kept: lower in three of four "
+    "comparisons side by side); all partitions of a fetch in one message of the framework (kept: a "
+    "twentieth less of the processor for as many chunks); fetching ahead in the thread, adding "
+    "what has come since to what was fetched ahead, a broker that holds a fetch until 8 KB or some "
+    "milliseconds have come, the loop's other work first between two chunks, a trainer of less "
+    "priority (none of them clearly lower in one to four pairs of runs)"
 )
 SHARED = (
-    "publisher, broker, store, trainer and listener take about one of the two cores, and the "
-    "worker is at the end of the other one"
+    "publisher, broker, store, trainer and listener take about one of the two cores; the worker's "
+    "thread runs for two thirds of the time and waits for a core for another quarter"
 )
 WHY: Reasons = {
     ("throughput: this worker ÷ plain Faust worker",): (

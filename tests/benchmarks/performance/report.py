@@ -43,6 +43,10 @@ storm, and that the storm did not double it says little.
 - *bare loop*: [bare_loop.py](../tests/benchmarks/performance/bare_loop.py), the limit: the same
   decoding and the same reads and writes on the states that this worker stored, and as many messages
   through the outbox; without framework, cache, scoring, metrics, samples, publishing.
+- *latency*: from a checkout's timestamp to its segment change at a listener, purchases sent on
+  schedule whatever became of those before. A million customers are stored. At such rates they all
+  become other customers within minutes, so the trainer learns but may not publish a model that
+  moves anybody: what the walk of a model costs is measured by itself.
 
 Reproduce with `make bench`; `make bench ARGS=--help` tells how to run parts of it, the full sizes,
 and Apache Kafka. Every row is in [performance.json](performance.json).

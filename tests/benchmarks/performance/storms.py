@@ -62,7 +62,7 @@ def plan_of(bench: Bench, per_second: float) -> Plan:
         return Plan(500, 1_500, 3.0, 3.0, 5.0, 2.0, 5.0)
     lapsing, everybody = 50_000, MILLION if bench.full else 100_000
     walk = everybody / per_second
-    return Plan(lapsing, everybody - lapsing, 2.5 * walk + 10, 20.0, walk)
+    return Plan(lapsing, everybody - lapsing, 1.5 * walk + 10, 20.0, walk)
 
 
 def measure(bench: Bench) -> Findings:
