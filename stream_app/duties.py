@@ -20,8 +20,8 @@ PublishSample = Callable[[PopulationSample], Coroutine[Any, Any, None]]
 class Duties:
     """The work between the chunks of one partition. ``wall``: the present in ms.
 
-    ``pressing``: whether more is to be done at once; ``has_backlog``: whether more records
-    waited behind the last chunk, or it was so large that they will.
+    ``pressing``: whether more is to be done at once; ``has_backlog``: whether the last chunk and
+    what waited behind it would be half of a full one: in steady traffic some always wait.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Duties:
         """Start anew: the partition was claimed."""
         self._walk.begin()
 
-    def chunk(self, records: int, before: int, after: int, *, waiting: bool = False) -> None:
-        """Note a chunk that moved the event clock (ms); ``waiting``: more records wait."""
+    def chunk(self, records: int, before: int, after: int, *, waiting: int = 0) -> None:
+        """Note a chunk that moved the event clock (ms); ``waiting``: records behind it."""
         self._portion = min(MOST_CUSTOMERS, max(LEAST_CUSTOMERS, records // 2))
-        self.has_backlog = waiting or records >= self._settings.chunk_records // 2
+        self.has_backlog = records + waiting >= self._settings.chunk_records // 2
         self._draws.add(self._settings.samples(records, before, after))
 
     async def lapse(self, session: Session, wall: int) -> Outcome | None:

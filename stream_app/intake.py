@@ -11,7 +11,7 @@ ENOUGH_CHUNKS = 12
 class Intake:
     """A queue of chunks for one lane; ``chunk_records`` are the most in a joined chunk.
 
-    ``records``: how many wait in the queue.
+    ``records``: how many wait.
     """
 
     def __init__(self, chunk_records: int) -> None:
@@ -19,11 +19,6 @@ class Intake:
         self._most = chunk_records
         self._queue: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=MOST_CHUNKS)
         self._held: Chunk | None = None
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing waits, in the queue or outside."""
-        return self._held is None and self._queue.empty()
 
     @property
     def has_room(self) -> bool:
@@ -38,7 +33,7 @@ class Intake:
     def clear(self) -> None:
         """Drop what waits in the queue, and let go whoever waits in `put`."""
         while not self._queue.empty():
-            self._taken(self._queue.get_nowait())
+            self.records -= len(self._queue.get_nowait().records)
 
     async def next(self, wait: float) -> Chunk | None:
         """Take what has come, joined as far as it goes; None if nothing comes within ``wait`` s.
@@ -49,17 +44,14 @@ class Intake:
         if chunk is None:
             try:
                 async with asyncio.timeout(wait):
-                    chunk = self._taken(await self._queue.get())
+                    chunk = await self._queue.get()
             except TimeoutError:
                 return None
         while not self._queue.empty():
-            following = self._taken(self._queue.get_nowait())
+            following = self._queue.get_nowait()
             if not chunk.joins(following, self._most):
                 self._held = following
                 break
             chunk = chunk + following
-        return chunk
-
-    def _taken(self, chunk: Chunk) -> Chunk:
         self.records -= len(chunk.records)
         return chunk

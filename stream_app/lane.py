@@ -141,8 +141,8 @@ class Lane:
         wall = self._services.wall()
         before = self.session.clock
         outcome = await self._services.pipeline.process(self.session, part, wall)
-        waiting = not self.intake.empty
-        self._duties.chunk(len(part.records), before, self.session.clock, waiting=waiting)
+        records, waiting = len(part.records), self.intake.records
+        self._duties.chunk(records, before, self.session.clock, waiting=waiting)
         if outcome.ok:
             self._fresh.pop(chunk.topic, None)
         await self._done(outcome, part)

@@ -54,7 +54,7 @@ async def test_the_other_lanes_of_a_flooded_worker_leave_their_records_unread() 
     world.flood.flooded = True
     async with running(world) as lane:
         await lane.put(a_chunk(a_record(0)), None)
-        await eventually(lambda: lane.intake.empty)
+        await eventually(lambda: not lane.intake.records)
 
     assert await world.orders() == 0
     assert at(lane) is None

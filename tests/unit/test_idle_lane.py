@@ -103,15 +103,15 @@ async def test_a_walk_that_is_behind_its_pace_goes_on_at_once() -> None:
     assert pressing == [True, False, False]
 
 
-async def test_full_chunks_and_waiting_records_are_a_backlog() -> None:
+async def test_half_a_chunk_of_records_in_hand_and_waiting_is_a_backlog() -> None:
     world = World(settings=LaneSettings(0, 0, 0, 100, chunk_records=10))
     lane = world.lane()
     await lane.claim()
     duties = Duties(a_pipeline(world.store), world.publish_sample, world.settings, 0)
     paces = []
-    for records, waiting in ((10, False), (2, False), (2, True), (10, False)):
+    for records, waiting in ((10, 0), (2, 0), (2, 3), (2, 2), (10, 0)):
         duties.chunk(records, 0, 0, waiting=waiting)
         paces.append(duties.has_backlog)
         await duties.rescore(lane.session, 1000)
 
-    assert paces == [True, False, True, True]
+    assert paces == [True, False, True, False, True]

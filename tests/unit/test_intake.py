@@ -34,16 +34,23 @@ async def test_chunks_that_follow_each_other_are_taken_together_up_to_the_size_o
         (9, 10),
         None,
     ]
-    assert intake.empty
+    assert intake.records == 0
 
 
-async def test_nothing_is_empty_while_a_chunk_is_held_back_for_the_next_turn() -> None:
+async def test_the_records_of_a_chunk_that_is_held_back_for_the_next_turn_still_wait() -> None:
     intake = await an_intake(*chunks_of([MOST, 1]))
 
     await intake.next(0)
 
+    assert intake.records == 1
+
+
+async def test_what_is_dropped_no_longer_waits() -> None:
+    intake = await an_intake(*chunks_of([2, 1]))
+
+    intake.clear()
+
     assert intake.records == 0
-    assert not intake.empty
 
 
 async def test_there_is_room_until_two_full_chunks_of_records_wait() -> None:
