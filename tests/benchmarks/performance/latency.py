@@ -20,7 +20,7 @@ CUSTOMERS = 1_000_000
 WALK_S = 40.0
 WALKING, STILL_S = "zscan", 1.0
 UNMOVED = {"moved": 1e-9}
-SLOW_RATE = 100
+SLOW_RATE, SLOW_TAIL_S = 100, 5.0
 PUBLISHED_RATE = 75  # events/s, of the best figures that a comparable system has published
 
 
@@ -71,12 +71,15 @@ def _establish(bench: Bench, ours: Runtime) -> None:
 def _steady(bench: Bench, ours: Runtime, share: float) -> Findings:
     """Publish at a share of the usual rate."""
     per_second = round(rate(bench) * share)
-    warm, seconds = (2.0, 3.0) if bench.smoke else (5.0, 20.0 if per_second < SLOW_RATE else 10.0)
+    slow = per_second < SLOW_RATE
+    warm, seconds = (2.0, 3.0) if bench.smoke else (5.0, 20.0 if slow else 10.0)
+    end = warm + seconds
     what = f"{per_second:,} events/s"
     name = "latency" if ours.system.workers else "latency of the broker alone"
-    with traffic(bench, ours, warm + seconds, bench.seed + per_second, share=share) as run:
-        run.heard_until(warm + seconds)
-        ages = run.ages(warm, warm + seconds)
+    last = end + (SLOW_TAIL_S if slow else 0.0)  # or the last half second may move nobody
+    with traffic(bench, ours, last, bench.seed + per_second, share=share) as run:
+        run.heard_until(end)
+        ages = run.ages(warm, end)
     workload = f"open loop, {what}, {seconds:.0f} s"
     note = f"{len(ages):,} records; {bench.customers:,} customers"
     found = Findings(curves=[Curve(f"{name}, {what}", bench.broker, sorted(ages))])
