@@ -8,14 +8,14 @@ CHUNK = (
     "a chunk takes nearly two milliseconds of the processor however small it is: framework, three "
     "round trips to the store, publishing, arrays. Four partitions share one event loop, so chunks "
     "grow until the worker keeps up. Seen at 5,000 events/s, on average: a purchase is 16 to 20 ms "
-    "old when the thread that fetches hands it over (another consumer beside it has half of them "
-    "within 8), and 30 to 40 when it is in the store; then its move is published. Tried: threads "
-    "that take turns every half millisecond instead of every five (kept: lower in three of four "
-    "comparisons side by side); all partitions of a fetch in one message of the framework (kept: a "
-    "twentieth less of the processor for as many chunks); fetching ahead in the thread, adding "
-    "what has come since to what was fetched ahead, a broker that holds a fetch until 8 KB or some "
-    "milliseconds have come, the loop's other work first between two chunks, a trainer of less "
-    "priority (none of them clearly lower in one to four pairs of runs)"
+    "old when the thread that fetches hands it over (once, at 4,000 events/s, another consumer "
+    "beside it had half of them within 8), and 30 to 40 when it is in the store; then its move is "
+    "published. Tried: threads that take turns every half millisecond instead of every five (kept: "
+    "lower in three of four comparisons side by side); all partitions of a fetch in one message of "
+    "the framework (kept: a twentieth less of the processor for as many chunks); fetching ahead in "
+    "the thread, adding what has come since to what was fetched ahead, a broker that holds a fetch "
+    "until 8 KB or some milliseconds have come, the loop's other work first between two chunks, a "
+    "trainer of less priority (none of them clearly lower in one to four pairs of runs)"
 )
 SHARED = (
     "publisher, broker, store, trainer and listener take about one of the two cores; the worker's "
@@ -44,16 +44,16 @@ WHY: Reasons = {
         "Bytewax keeps the state in its own memory and writes it to Redis in batches, on a few "
         "features, without dead letters, hysteresis, lapses, reasons, an outbox or a watermark in "
         "the same write: a crash loses or repeats events. Its engine is compiled. Quix Streams, "
-        "with Redis for each event, is a fifth to a third as fast as this "
-        "worker."
+        "with Redis for each event, is a fifth to a third as fast."
     ),
     ("latency: p50", "kafka"): f"{CHUNK}. {SHARED}.",
     ("latency: p99", "kafka"): f"{CHUNK}. {SHARED}.",
     ("latency: p50", "embedded"): (
-        "half of it is the broker's (the rows of the broker alone), which looks at every batch of "
-        "a topic to answer a fetch; at 5,000 events/s it soon answers none, so it gets a tenth."
+        "at 500 events/s most of it is the broker's (the rows of the broker alone), which looks at "
+        "every batch of a topic to answer a fetch; at 5,000 it soon answers none, so it gets a "
+        "tenth. At 75 nothing waits: 12 ms are what one purchase takes on its way."
     ),
-    ("latency: p99", "embedded"): "as for the median; the broker alone takes most of it.",
+    ("latency: p99", "embedded"): "as for the median; half of it is the broker's.",
     ("latency: p99 during lapses",): (
         "lapses come between chunks, 96 at a time and up to 256 under load. Each portion takes "
         "some ten milliseconds of the loop that four partitions share, and its moves are published "
