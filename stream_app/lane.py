@@ -21,9 +21,12 @@ from stream_app.ports import Pending, StoreLostError
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.05
+TURN_S = 0.005
 RECLAIM_S = 0.5
 HALT_S = 3.0
 ASK_AGAIN_MS = 5_000
+
+BackgroundDuty = Callable[[Session, int], Awaitable[Outcome | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class LaneServices:
     """What a lane uses. ``publish`` returns when all messages are acknowledged.
 
     ``flood`` is shared by the lanes of a worker; ``halt`` is told when it is beyond its limit.
+    ``background`` too: who holds it does lapses or re-scoring, so that a record waits behind the
+    portion of one lane at most.
     """
 
     pipeline: Pipeline
@@ -42,6 +47,7 @@ class LaneServices:
     wall: Callable[[], int]
     flood: FloodGuard
     halt: Callable[[FloodError], Awaitable[None]]
+    background: asyncio.Lock
 
 
 class Lane:
@@ -115,7 +121,7 @@ class Lane:
         metrics = self._services.metrics
         metrics.partitions.inc()
         while not self._released.is_set():
-            chunk = await self.intake.next(0 if self._duties.pressing else IDLE_S)
+            chunk = await self.intake.next(self._patience)
             if chunk:
                 await self._chunk(chunk)
             await self._between()
@@ -124,6 +130,13 @@ class Lane:
         await self._duties.finish()
         metrics.partitions.dec()
         metrics.forget_partition(self.partition, self._ends)
+
+    @property
+    def _patience(self) -> float:
+        """How long to wait for records (s): shortly, while background work is to be done."""
+        if not self._duties.pressing:
+            return IDLE_S
+        return TURN_S if self._services.background.locked() else 0
 
     async def _chunk(self, chunk: Chunk) -> None:
         if self._services.flood.flooded:
@@ -215,7 +228,15 @@ class Lane:
         if self._publishing and self._publishing.done():
             self._publishing.result()
         wall = self._services.wall()
-        await self._done(await self._duties.lapse(self.session, wall))
-        await self._done(await self._duties.rescore(self.session, wall))
+        await self._portion(self._duties.lapse, wall)
+        await self._portion(self._duties.rescore, wall)
         await self._duties.sample(self.session, wall)
         self._services.metrics.observe_partition(self.session, self._ends, self._sizes)
+
+    async def _portion(self, duty: BackgroundDuty, wall: int) -> None:
+        """Judge some customers without a record, unless another lane does so now."""
+        background = self._services.background
+        if not background.locked():
+            async with background:
+                outcome = await duty(self.session, wall)
+            await self._done(outcome)

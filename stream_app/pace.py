@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-LEAST_CUSTOMERS = 96
+LEAST_CUSTOMERS = 48
 SAMPLE_CUSTOMERS = 64
 WORTH_CUSTOMERS = 32
 LONGEST_S = 1.0

@@ -86,6 +86,7 @@ class Worker:
         self._pipeline = pipeline_of(settings, self.store, self.models)
         self._owner = owner_name()
         self._flood = FloodGuard(settings.dead_letter_limit)
+        self._background = asyncio.Lock()
         topics = (settings.topic_purchases, settings.topic_profiles)
         self.lanes = Lanes(
             self._lane, topics, lambda error: give_up("worker", error), settings.partitions
@@ -166,6 +167,7 @@ class Worker:
             wall=wall_ms,
             flood=self._flood,
             halt=self._halt,
+            background=self._background,
         )
         return Lane(
             partition,

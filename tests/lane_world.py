@@ -42,6 +42,7 @@ class World:
     wall: int = FAR
     tick: int = 50
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    background: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.open.set()
@@ -79,6 +80,7 @@ class World:
             wall=self.now,
             flood=self.flood,
             halt=self.halt,
+            background=self.background,
         )
         return Lane(partition, services, self.settings)
 

@@ -1,5 +1,7 @@
 """A lane's work beside the records: new models, lapses, samples."""
 
+import asyncio
+
 import pytest
 
 from stream_app.core.model import Models
@@ -115,3 +117,24 @@ async def test_half_a_chunk_of_records_in_hand_and_waiting_is_a_backlog() -> Non
         await duties.rescore(lane.session, 1000)
 
     assert paces == [True, False, True, False, True]
+
+
+async def test_while_another_lane_judges_without_records_a_lane_only_takes_records() -> None:
+    world = World()
+    world.open.clear()
+    async with running(world) as lane:
+        silent = [a_record(i, f"c{i}") for i in range(300)]
+        await lane.put(a_chunk(*silent, a_record(300, "bob", at=1000)), None)
+        await eventually(lambda: lane.session.batches == 2)
+        async with world.background:
+            world.open.set()
+            await lane.put(a_chunk(a_record(301, "eve", at=1000)), None)
+            await eventually(lambda: at(lane) == 302)
+            began = world.wall
+            await asyncio.sleep(0.3)
+            looks = (world.wall - began) / world.tick
+        written = lane.session.batches
+        await eventually(lambda: len(world.published) == 3 * 300 + 2)
+
+    assert written == 3
+    assert looks < 150

@@ -81,31 +81,35 @@ class Bench:
 class Runtime:
     """Our system at work.
 
-    ``started``: seconds from its start to the first applied record; ``memory``: bytes in the store
-    before; ``positions``: where each partition stood when the timed part began; ``moves``: messages
-    for the outbox per record of that part.
+    ``done``: how many events are applied; ``started``: seconds from its start to the first applied
+    record; ``memory``: bytes in the store before; ``positions``: where each partition stood when
+    the timed part began; ``moves``: messages for the outbox per record of that part.
     """
 
     settings: Settings
     system: System
     store: Store
     load: Load
+    done: int
     started: float
     memory: int
     positions: list[int] = field(default_factory=list)
     moves: float = 0.0
 
-    def work_off(self) -> list[Sample]:
-        """Fill the topic while the workers are held, let go, and look on until all is applied."""
-        store, load = self.store, self.load
+    def work_off(self, count: int | None = None) -> list[Sample]:
+        """Fill the topic while the workers are held, let go, and look on until all is applied.
+
+        ``count``: how many of the events that are left; all of them unless given.
+        """
+        store, done = self.store, self.done
+        part = self.load.events[done:][:count]
         self.positions, before = store.positions(), store.moves()
         with held(*self.system.workers):
-            fill(
-                self.settings.kafka_broker, self.settings.topic_purchases, load.events[load.warm :]
-            )
-        samples = watch(lambda: store.applied() - load.warm, load.timed, *self.system.workers)
-        self.moves = (store.moves() - before) / load.timed
-        self.verify(len(load.events))
+            fill(self.settings.kafka_broker, self.settings.topic_purchases, part)
+        samples = watch(lambda: store.applied() - done, len(part), *self.system.workers)
+        self.moves = (store.moves() - before) / len(part)
+        self.done += len(part)
+        self.verify(self.done)
         return samples
 
     def bytes_each(self) -> float:
@@ -140,7 +144,7 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
                 (lambda: store.placed() >= store.buyers(), "everybody has a segment"),
             ):
                 until(ready, what, *system.workers, system.trainer, seconds=patience)
-            yield Runtime(settings, system, store, load, started, memory)
+            yield Runtime(settings, system, store, load, load.warm, started, memory)
     finally:
         _remove(settings)
 

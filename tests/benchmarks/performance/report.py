@@ -47,6 +47,9 @@ storm, and that the storm did not double it says little.
   schedule whatever became of those before. A million customers are stored. At such rates they all
   become other customers within minutes, so the trainer learns but may not publish a model that
   moves anybody: what the walk of a model costs is measured by itself.
+- *during lapses, during re-scoring*: the same traffic at a fifth of the rate, while 50,000 silent
+  customers are due at one instant, and while a new model is walked over all of them. Each is held
+  against the twenty seconds before it.
 
 Reproduce with `make bench`; `make bench ARGS=--help` tells how to run parts of it, the full sizes,
 and Apache Kafka. Every row is in [performance.json](performance.json).

@@ -32,14 +32,17 @@ BUYING = 100_000  # so many that some still buy for the first time when all is w
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes, and seconds: of each part, of a walk over everybody, for the start of a worker."""
+    """Sizes, and seconds: of each part, of a walk over everybody, for the start of a worker.
+
+    ``calm``: between the lapses and what is normal after them.
+    """
 
     lapsing: int
     others: int
     warm: float
     normal: float
     walk: float
-    storm: float = 5.0
+    calm: float = 5.0
     start: float = 15.0
 
     @property
@@ -50,7 +53,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long there is to be traffic."""
-        return self.lapse_at + 2 * self.walk + 30
+        return self.lapse_at + self.calm + self.normal + 2 * self.walk + 30
 
 
 def plan_of(bench: Bench, per_second: float) -> Plan:
@@ -59,7 +62,7 @@ def plan_of(bench: Bench, per_second: float) -> Plan:
     ``per_second``: the pace of that, which is that of a shop of a million whatever the size here.
     """
     if bench.smoke:
-        return Plan(500, 1_500, 3.0, 3.0, 5.0, 2.0, 5.0)
+        return Plan(500, 1_500, 3.0, 3.0, 5.0, 1.0, 5.0)
     lapsing, everybody = 50_000, MILLION if bench.full else 100_000
     walk = everybody / per_second
     return Plan(lapsing, everybody - lapsing, 1.5 * walk + 10, 20.0, walk)
@@ -85,20 +88,22 @@ def measure(bench: Bench) -> Findings:
 
 
 def _storms(bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instant: int) -> Findings:
-    """Take what is normal, and compare both storms with it."""
-    lapse_at = (instant - run.began) / 1000
-    run.heard_until(lapse_at - 1)
-    normal = run.ages(lapse_at - plan.normal, lapse_at - 1)
-    found = _lapses(bench, ours, plan, run, instant, normal)
-    found += _rescored(bench, ours, plan, run, normal)
+    """Compare both storms with what is normal just before each."""
+    found = _lapses(bench, ours, plan, run, instant)
+    found += _rescored(bench, ours, plan, run)
     return found
 
 
-def _lapses(
-    bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instant: int, normal: list[float]
-) -> Findings:
+def _normal(plan: Plan, run: Traffic, until_s: float) -> list[float]:
+    """Ages of the changes of a while that ends so many seconds after the beginning."""
+    run.heard_until(until_s)
+    return run.ages(until_s - plan.normal, until_s)
+
+
+def _lapses(bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instant: int) -> Findings:
     """Silence moves the cohort at ``instant`` (ms)."""
     lapse_at, worker = (instant - run.began) / 1000, ours.system.workers[0]
+    normal = _normal(plan, run, lapse_at - 1)
 
     def lapsed() -> list[Heard]:
         return [h for h in run.ear.heard() if h.reason == "lapse" and h.published == instant]
@@ -106,7 +111,7 @@ def _lapses(
     until(lambda: len(lapsed()) >= plan.lapsing, "everybody has lapsed", worker, every=LOOK_S)
     took = (lapsed()[-1].received - instant) / 1000
     end = lapse_at + max(took, 1.0)
-    run.heard_until(max(end + 1, lapse_at + plan.storm))
+    run.heard_until(end + 1)
     what = f"{plan.lapsing:,} lapse at one instant"
     during = run.ages(lapse_at, end)
     found = _compared(bench, "latency: p99 during lapses", what, normal, during)
@@ -114,11 +119,11 @@ def _lapses(
     return found
 
 
-def _rescored(
-    bench: Bench, ours: Runtime, plan: Plan, run: Traffic, normal: list[float]
-) -> Findings:
+def _rescored(bench: Bench, ours: Runtime, plan: Plan, run: Traffic) -> Findings:
     """A new model judges everybody anew, at the default pace."""
     walked = Walked(ours.settings, [f"stored-{n}" for n in range(plan.others)])
+    calm = time.time() - run.began / 1000 + plan.calm
+    normal = _normal(plan, run, calm + plan.normal)
     worker, begun = ours.system.workers[0], time.time()
     version = rename(ours.settings, "Renamed", round(1000 * begun))
     pace = {"seconds": RESCORE_S, "every": LOOK_S}
