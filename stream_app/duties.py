@@ -9,10 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from stream_app.contracts import PopulationSample
-from stream_app.pace import LEAST_CUSTOMERS, Draws, LaneSettings, Walk
+from stream_app.pace import LEAST_CUSTOMERS, MOST_CUSTOMERS, Draws, LaneSettings, Walk
 from stream_app.pipeline import Outcome, Pipeline, Session
-
-MOST_CUSTOMERS = 256
 
 PublishSample = Callable[[PopulationSample], Coroutine[Any, Any, None]]
 
@@ -59,7 +57,7 @@ class Duties:
         passed, self._last = (wall - self._last) / 1000, wall
         self._draws.wait(passed)
         models = self._pipeline.models
-        portion, self._portion = self._portion, LEAST_CUSTOMERS
+        portion, self._portion = self._walk.portion(self._portion), LEAST_CUSTOMERS
         backlog, self.has_backlog = self.has_backlog, False
         if models and self._walk.begins(version := models.current.version):
             self._walk.start(version, await self._pipeline.population(session))

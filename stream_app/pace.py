@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-LEAST_CUSTOMERS = 48
+LEAST_CUSTOMERS, MOST_CUSTOMERS = 48, 256
 SAMPLE_CUSTOMERS = 64
 WORTH_CUSTOMERS = 32
 LONGEST_S = 1.0
@@ -107,6 +107,10 @@ class Walk:
     def reached(self, cursor: int) -> None:
         """Go on from this cursor; 0 is the end."""
         self._cursor = cursor or None
+
+    def portion(self, least: int) -> int:
+        """How many to judge at once: the more, the further the walk is behind."""
+        return min(MOST_CUSTOMERS, max(least, round(self._budget / 4)))
 
     @property
     def is_behind(self) -> bool:

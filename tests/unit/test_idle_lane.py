@@ -6,7 +6,7 @@ import pytest
 
 from stream_app.core.model import Models
 from stream_app.duties import Duties
-from stream_app.pace import DAY_MS, LEAST_CUSTOMERS, LaneSettings, Walk
+from stream_app.pace import DAY_MS, LEAST_CUSTOMERS, MOST_CUSTOMERS, LaneSettings, Walk
 from tests.builders import (
     a_chunk,
     a_pipeline,
@@ -86,6 +86,19 @@ def test_a_walk_over_many_customers_takes_the_time_it_is_given_and_over_few_less
 
     assert seconds(240_000) == pytest.approx(240, rel=0.01)
     assert seconds(5_000) == pytest.approx(20, rel=0.01)
+
+
+@pytest.mark.parametrize(("per_second", "last"), [(400, LEAST_CUSTOMERS), (4000, MOST_CUSTOMERS)])
+def test_a_walk_that_falls_behind_takes_larger_portions(per_second: int, last: int) -> None:
+    walk, portions = Walk(per_second, 240), []
+    walk.start(2, 10_000)
+    for _ in range(20):
+        portions.append(walk.portion(LEAST_CUSTOMERS))
+        walk.due(0.1, portions[-1])
+
+    assert portions[0] == LEAST_CUSTOMERS
+    assert portions == sorted(portions)
+    assert portions[-1] == last
 
 
 async def test_a_walk_that_is_behind_its_pace_goes_on_at_once() -> None:

@@ -53,7 +53,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long there is to be traffic."""
-        return self.lapse_at + self.calm + self.normal + 2 * self.walk + 30
+        return self.lapse_at + self.calm + self.normal + 2 * self.walk + 60
 
 
 def plan_of(bench: Bench, per_second: float) -> Plan:
