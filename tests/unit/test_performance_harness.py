@@ -169,6 +169,10 @@ def test_a_bar_that_is_missed_is_marked_and_explained() -> None:
     subject = "**throughput: this worker** (uniform, zipf; embedded broker)"
     assert f"- {subject}: the store is the limit" in page
     assert "Of 3 bars 1 are met." in page
+    assert (
+        "| throughput: this worker | >= 2000 | 0 of 2 (1,000 events/s – 1,000 events/s) |" in page
+    )
+    assert "| CPU: this worker | <= 5000 | 1 of 1 (1,000 events/s) |  |" in page
 
 
 def test_the_page_names_the_machine() -> None:

@@ -155,9 +155,30 @@ def _why(row: Row, reasons: Reasons = WHY) -> str:
 
 
 def _verdict(rows: Sequence[Row]) -> str:
+    """How many bars are met, in all and by name and broker, with the least and the greatest."""
     barred = [row for row in rows if row.met is not None]
-    missed = [row for row in barred if not row.met]
-    return f"Of {len(barred)} bars {len(barred) - len(missed)} are met.\n"
+    met = sum(1 for row in barred if row.met)
+    lines = [
+        f"Of {len(barred)} bars {met} are met.\n",
+        f"| what | bar | {' | '.join(BROKERS.values())} |",
+        f"| --- | --- |{' --- |' * len(BROKERS)}",
+    ]
+    for name, bar in dict.fromkeys((row.name, str(row.bar)) for row in barred):
+        cells = (_cell([r for r in barred if (r.name, r.broker) == (name, b)]) for b in BROKERS)
+        lines.append(f"| {name} | {bar} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(rows: Sequence[Row]) -> str:
+    """How many of these rows of the same bar are met, and what was measured."""
+    if not rows:
+        return ""
+    found = [
+        f"{_number(row.value)} {row.unit}".rstrip() if row.ratio is None else f"{row.ratio:.2f} ×"
+        for row in sorted(rows, key=lambda row: row.value if row.ratio is None else row.ratio)
+    ]
+    spread = found[0] if len(found) == 1 else f"{found[0]} – {found[-1]}"
+    return f"{sum(1 for row in rows if row.met)} of {len(rows)} ({spread})"
 
 
 def _machine(facts: Sequence[tuple[str, str]]) -> str:
