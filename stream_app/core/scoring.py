@@ -31,8 +31,9 @@ class Case:
     """A customer to be judged at ``at`` (ms), because of ``cause`` and perhaps of a ``record``.
 
     ``former``: the state before, and the time (ms) at which its features are to be looked at.
-    ``lapses``: how many came before it; ``moves``: what came of it and of them. The state must hold
-    a purchase.
+    ``lapses``: how many came before it; ``moves``: what came of it and of them. ``before``: the
+    state on which those have their effect, where it is not the same. The state must hold a
+    purchase.
     """
 
     customer_id: str
@@ -43,6 +44,15 @@ class Case:
     former: tuple[CustomerState, int] | None = None
     lapses: int = 0
     moves: list[contracts.SegmentChanged] = field(default_factory=list)
+    before: CustomerState | None = None
+
+
+def stay(case: Case) -> None:
+    """Take over the place in the model from the state before."""
+    state, before = case.state, case.before or case.state
+    state.segment, state.segment_name = before.segment, before.segment_name
+    state.sequence, state.model = before.sequence, before.model
+    state.entered, state.due = before.entered, before.due
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,13 @@ NextChange = plain(contracts.NextChange)
 Source = plain(contracts.Source)
 MAX_LAPSES = 32
 TOP_CATEGORIES = 3
+
+
+class Judged(NamedTuple):
+    """How many cases of each run are judged, and how many of their moves hysteresis held back."""
+
+    lengths: Sequence[int]
+    held: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +57,32 @@ class Judge:
 
     def judge(self, cases: Sequence[Case]) -> int:
         """Place customers, each another one; return how many moves hysteresis held back."""
+        return self.judge_runs([[case] for case in cases]).held
+
+    def judge_runs(self, runs: Sequence[Sequence[Case]]) -> Judged:
+        """Place different customers, each at some successive events of theirs.
+
+        All cases are scored together, as if every customer stayed in the same segment. So of each
+        run those after the first move, or after an effect of silence, remain to be judged.
+        """
+        cases = [case for run in runs for case in run]
         if not cases:
-            return 0
+            return Judged([0 for _ in runs], 0)
         scored = score(self.models.current, cases)
-        silences = scored.changes.silence.tolist()
-        moved = np.flatnonzero(scored.placed.segment != scored.own).tolist()
-        reasons = reasons_of(scored, moved, self.models)
-        version = scored.model.version
-        for case, silence in zip(cases, silences, strict=True):
-            case.state.model = version
-            case.state.due = due(silence, case.state.last, case.at)
-        if moved:
-            self._move(scored, moved, reasons)
-        return int(np.count_nonzero(scored.placed.held))
+        moves = scored.placed.segment != scored.own
+        for run in runs:
+            for case in run[1:]:
+                case.state.model = scored.model.version
+        changed = np.flatnonzero(moves).tolist()
+        reasons = dict(zip(changed, reasons_of(scored, changed, self.models), strict=True))
+        lengths, valid = _settle(runs, scored, moves.tolist())
+        if moved := [i for i in changed if valid[i]]:
+            self._move(scored, moved, [reasons[i] for i in moved])
+        return Judged(lengths, int(np.count_nonzero(scored.placed.held & valid)))
 
     def lapse(self, case: Case) -> Case | None:
         """Return the lapse that comes before the case, if there is one, as a case of its own."""
-        state = case.state
+        state = case.before or case.state
         if not 0 < state.due <= case.at or case.lapses == MAX_LAPSES:
             return None
         case.lapses += 1
@@ -120,6 +137,31 @@ class Judge:
             offset=record.offset,
             published_at=_published(record),
         )
+
+
+def _settle(
+    runs: Sequence[Sequence[Case]], scored: Scored, moves: Sequence[bool]
+) -> tuple[list[int], list[bool]]:
+    """Note in the states how they were judged, as far as each run goes without a change.
+
+    Returns how many cases of each run that are, and for each case whether it is one of them.
+    """
+    silences, version = scored.changes.silence.tolist(), scored.model.version
+    lengths, valid = [], [False] * len(moves)
+    start = 0
+    for run in runs:
+        due_at = length = 0
+        for i, case in enumerate(run, start):
+            if 0 < due_at <= case.at:
+                break
+            state, length, valid[i] = case.state, length + 1, True
+            state.model = version
+            state.due = due_at = due(silences[i], state.last, case.at)
+            if moves[i]:
+                break
+        lengths.append(length)
+        start += len(run)
+    return lengths, valid
 
 
 @lru_cache(1024)

@@ -1,6 +1,6 @@
 """One turn: events applied to customer states, in order, until they are written together."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from stream_app.core.messages import (
     dead_letter_message,
     erasure_message,
 )
-from stream_app.core.scoring import Case
+from stream_app.core.scoring import Case, stay
 from stream_app.core.transitions import Judge
 
-Step = tuple[Case, Order | ProfileUpdate]
+RUN_EVENTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +81,20 @@ class Turn:
     def take(self, records: Sequence[Record], events: Sequence[Event]) -> None:
         """Apply events in order, each as if it were the only one.
 
-        Customers do not concern each other, so all are judged together in rounds: of each, whatever
-        comes next.
+        Customers do not concern each other, so all are judged together in rounds: of each, what
+        comes next, up to the first move.
         """
-        steps: list[Step] = []
+        cases: list[Case] = []
         for record, event in zip(records, events, strict=True):
             if isinstance(event, Rejected):
                 self._reject(record, event)
             elif isinstance(event, Erasure):
-                self._apply(steps)
-                steps = []
+                self._apply(cases)
+                cases = []
                 self._erase(event.customer_id)
-            elif (step := self._step(record, event)) is not None:
-                steps.append(step)
-        self._apply(steps)
+            elif (case := self._step(record, event)) is not None:
+                cases.append(case)
+        self._apply(cases)
 
     def lapse(self, customers: Sequence[str]) -> None:
         """Let silence have its effect up to now, on each of different customers."""
@@ -106,55 +106,62 @@ class Turn:
         """Judge again under the current model, each of different customers."""
         cases = self._buyers(customers)
         self._judge.catch_up(cases)
-        self._place(cases)
+        if self._judge.models:
+            self.counts["held"] += self._judge.judge([case for case in cases if case.state.orders])
         self._emit(cases)
 
-    def _step(self, record: Record, event: Order | ProfileUpdate) -> Step | None:
-        """Note when the event has its effect; None if it is a duplicate."""
-        state, cause = self._known(event.customer_id), Reason.PROFILE
+    def _step(self, record: Record, event: Order | ProfileUpdate) -> Case | None:
+        """Fold the event and note when it has its effect; None if it is a duplicate."""
+        customer = event.customer_id
+        before, cause = self._known(customer), Reason.PROFILE
         if isinstance(event, Order):
-            if is_duplicate(state, event.event_id):
+            if is_duplicate(before, event.event_id):
                 self.counts["duplicate"] += 1
                 return None
-            remember(state, event.event_id)
             self.clock = max(self.clock, event.at)
             cause = Reason.REFUND if event.refund else Reason.PURCHASE
-        return Case(event.customer_id, state, self.now, cause, record), event
+        state = self.states[customer] = copy(before)
+        self._fold(state, event)
+        return Case(customer, state, self.now, cause, record, before=before)
 
-    def _apply(self, steps: Sequence[Step]) -> None:
-        """Let lapses, then the event, have their effect in each step; emit moves in order."""
-        waiting: dict[str, deque[Step]] = {}
-        for step in steps:
-            waiting.setdefault(step[0].customer_id, deque()).append(step)
-        while waiting:
-            self._place([self._advance(chain) for chain in waiting.values()])
-            waiting = {customer: chain for customer, chain in waiting.items() if chain}
-        self._emit([case for case, _ in steps])
-
-    def _advance(self, chain: deque[Step]) -> Case:
-        """Return what is to be judged next of a customer: a lapse, or the next event, folded."""
-        case, event = chain[0]
-        if self._judge.models and (lapse := self._judge.lapse(case)):
-            return lapse
-        self._fold(case, event)
-        chain.popleft()
-        return case
-
-    def _fold(self, case: Case, event: Order | ProfileUpdate) -> None:
-        state = case.state
-        if state.segment and state.orders:
-            case.former = copy(state), case.at
+    def _fold(self, state: CustomerState, event: Order | ProfileUpdate) -> None:
         if isinstance(event, Order):
+            remember(state, event.event_id)
             fold_order(state, event, self.rules.features.half_life_ms)
             changed = True
         else:
             changed = fold_profile(state, event.profile)
         self.counts["applied" if changed else "duplicate"] += 1
 
-    def _place(self, cases: Sequence[Case]) -> None:
-        if self._judge.models:
-            bought = [case for case in cases if case.state.orders]
-            self.counts["held"] += self._judge.judge(bought)
+    def _apply(self, cases: Sequence[Case]) -> None:
+        """Let lapses, then the event, have their effect in each case; emit moves in order."""
+        waiting: dict[str, list[Case]] = {}
+        for case in cases:
+            if case.state.orders:
+                waiting.setdefault(case.customer_id, []).append(case)
+        while waiting and self._judge.models:
+            runs = [self._run(chain) for chain in waiting.values()]
+            judged = self._judge.judge_runs(runs)
+            self.counts["held"] += judged.held
+            for chain, run, length in zip(waiting.values(), runs, judged.lengths, strict=True):
+                if run[0] is chain[0]:
+                    del chain[:length]
+                if chain:
+                    stay(chain[0])
+            waiting = {customer: chain for customer, chain in waiting.items() if chain}
+        self._emit(cases)
+
+    def _run(self, chain: Sequence[Case]) -> Sequence[Case]:
+        """Return what is to be judged next of a customer: a lapse, or the next events."""
+        if lapse := self._judge.lapse(chain[0]):
+            return [lapse]
+        run = chain[:RUN_EVENTS]
+        for n, case in enumerate(run):
+            if n:
+                stay(case)
+            if case.before and case.before.segment:
+                case.former = case.before, case.at
+        return run
 
     def _buyers(self, customers: Sequence[str]) -> list[Case]:
         now = self.now
