@@ -20,7 +20,7 @@ from stream_app.core.messages import Outgoing
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.scoring import Case
 from stream_app.core.transitions import Judge
-from stream_app.core.turn import Rules
+from stream_app.core.turn import Rules, Turn
 from stream_app.pipeline import Chunk, Pipeline, Session
 from stream_app.ports import PartitionStore
 
@@ -162,6 +162,20 @@ def serving(
     for snapshot in snapshots or (a_snapshot(),):
         models.add(SegmentModel(snapshot, features, margin))
     return models
+
+
+def a_turn(
+    states: dict[str, CustomerState | None] | None = None,
+    models: Models | None = None,
+    clock: float = 0,
+    *,
+    event_clock: bool = True,
+) -> Turn:
+    """A turn over the states given, of ann alone by default, at so many days by the clock."""
+    models = serving() if models is None else models
+    judge = Judge(models, 7, FAR, "purchases", 3, replay=event_clock)
+    rules = Rules(FEATURES, event_clock, CHANGES, DEAD)
+    return Turn(rules, judge, states or {"ann": None}, day(clock), FAR)
 
 
 def judged(

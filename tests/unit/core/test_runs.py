@@ -5,20 +5,16 @@ from collections.abc import Sequence
 from stream_app.contracts import ModelSnapshot, Reason
 from stream_app.core.folds import CustomerState, Order
 from stream_app.core.model import Models
-from stream_app.core.transitions import Judge
-from stream_app.core.turn import RUN_EVENTS, Rules, Turn
+from stream_app.core.turn import RUN_EVENTS, Turn
 from tests.builders import (
-    CHANGES,
-    DEAD,
-    FAR,
     FEATURES,
     a_record,
     a_snapshot,
     a_state,
+    a_turn,
     an_order,
     axis,
     changes_in,
-    day,
     serving,
 )
 
@@ -39,9 +35,7 @@ def in_quiet() -> CustomerState:
 def taken(
     events: Sequence[Order], state: CustomerState, models: Models, clock: float, *, together: bool
 ) -> Turn:
-    judge = Judge(models, 7, FAR, "purchases", 3, replay=True)
-    rules = Rules(FEATURES, True, CHANGES, DEAD)
-    turn = Turn(rules, judge, {"ann": state, "bob": None}, day(clock), FAR)
+    turn = a_turn({"ann": state, "bob": None}, models, clock)
     records = [a_record(i) for i in range(len(events))]
     size = len(events) if together else 1
     for i in range(0, len(events), size):

@@ -4,20 +4,20 @@ import msgspec
 
 from stream_app.contracts import Reason, RejectReason, SegmentChanged
 from stream_app.core.events import Erasure, ProfileUpdate, Rejected, to_datetime
-from stream_app.core.folds import CustomerState, ProfileState
+from stream_app.core.folds import ProfileState
 from stream_app.core.messages import Outgoing, dead_letter_of
 from stream_app.core.model import Models
-from stream_app.core.transitions import Judge, facts
-from stream_app.core.turn import Rules, Turn
+from stream_app.core.transitions import facts
+from stream_app.core.turn import Turn
 from tests.builders import (
     CHANGES,
     DEAD,
     FAR,
-    FEATURES,
     START,
     a_record,
     a_snapshot,
     a_state,
+    a_turn,
     an_order,
     axis,
     changes_in,
@@ -26,19 +26,6 @@ from tests.builders import (
 )
 
 RECORD = replace(a_record(41), timestamp=day(0) + 5)
-
-
-def a_turn(
-    states: dict[str, CustomerState | None] | None = None,
-    models: Models | None = None,
-    clock: float = 0,
-    *,
-    event_clock: bool = True,
-) -> Turn:
-    models = serving() if models is None else models
-    judge = Judge(models, 7, FAR, "purchases", 3, replay=event_clock)
-    rules = Rules(FEATURES, event_clock, CHANGES, DEAD)
-    return Turn(rules, judge, states or {"ann": None}, day(clock), FAR)
 
 
 def changes(turn: Turn) -> list[SegmentChanged]:
