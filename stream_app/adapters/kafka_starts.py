@@ -5,6 +5,7 @@ aiokafka goes on at the earliest offset when its position is gone, and only logs
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
@@ -30,10 +31,20 @@ def position_of(consumer: AIOKafkaConsumer, tp: TP) -> int | None:
 
     The consumer's own `position` would wait for one.
     """
+    state = _state(consumer, tp)
+    return int(state.position) if state and state.has_valid_position else None
+
+
+def is_behind(consumer: AIOKafkaConsumer, tp: TP) -> bool:
+    """Whether the last answer of the broker told of more than has been read."""
+    position, state = position_of(consumer, tp), _state(consumer, tp)
+    return position is not None and position < (state.highwater or 0)
+
+
+def _state(consumer: AIOKafkaConsumer, tp: TP) -> Any:
     subscription = consumer._subscription.subscription  # noqa: SLF001
     assignment = subscription.assignment if subscription else None
-    state = assignment.state_value(tp) if assignment else None
-    return int(state.position) if state and state.has_valid_position else None
+    return assignment.state_value(tp) if assignment else None
 
 
 async def overrun(

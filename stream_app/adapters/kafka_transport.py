@@ -23,7 +23,7 @@ from faust.types import TP, ConsumerMessage
 from stream_app.adapters import kafka_batches  # noqa: F401 - any header name can be read
 from stream_app.adapters.kafka_app import ChunkApp, PositionSource
 from stream_app.adapters.kafka_group import heed_errors
-from stream_app.adapters.kafka_starts import overrun, position_of, starts
+from stream_app.adapters.kafka_starts import is_behind, overrun, position_of, starts
 from stream_app.pipeline import Chunk
 from stream_app.session import round_robin
 
@@ -31,7 +31,7 @@ SCHEME = "segkafka"
 BUFFER_WAIT_S = 0.05
 REJOIN_WAIT_S = 1.0
 CREATE_TIME = 0
-BUSY_WAIT_MS = 100
+BUSY_WAIT_MS, BEHIND_WAIT_MS = 100, 1_000
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -71,9 +71,6 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     ) -> RecordMap:
         app = cast("ChunkApp", self.app)
         fetcher: Any = consumer._fetcher  # noqa: SLF001
-        # A broker that does not answer when a record comes is asked in vain all the time.
-        wait = max(BUSY_WAIT_MS, app.fetch_wait_ms) if app.source.is_busy() else app.fetch_wait_ms
-        fetcher._fetch_max_wait_ms = wait  # noqa: SLF001 - read at every fetch
         try:
             records = await super()._fetch_records(
                 consumer, active_partitions, timeout, max_records
@@ -81,6 +78,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         except CorruptRecordException as error:
             app.failed(error)
             raise
+        self._let_hold(consumer)  # now, for the next fetch goes out as soon as this one is taken
         fetched = fetcher._records  # noqa: SLF001
         for tp in filter(fetched.__contains__, records):  # else whoever has more comes first again
             fetched.move_to_end(tp)
@@ -91,6 +89,20 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         if gone := await overrun(consumer, found):
             app.source.overrun(*gone)
         return {tp: list(chunk.pieces(app.chunk_records)) for tp, chunk in found.items()}
+
+    def _let_hold(self, consumer: AIOKafkaConsumer) -> None:
+        """Say how long the broker may hold the fetches that follow.
+
+        One that does not answer when a record comes is asked in vain all the time. And some stop
+        looking when the time is over: given little, they hand out the less the more there is.
+        """
+        app = cast("ChunkApp", self.app)
+        fetcher: Any = consumer._fetcher  # noqa: SLF001
+        wanted = consumer.assignment() - set(fetcher._records)  # noqa: SLF001 - those are here
+        wait = BUSY_WAIT_MS if app.source.is_busy() else 0
+        if any(is_behind(consumer, tp) for tp in wanted):
+            wait = BEHIND_WAIT_MS
+        fetcher._fetch_max_wait_ms = max(wait, app.fetch_wait_ms)  # noqa: SLF001
 
     def _covered(
         self, consumer: AIOKafkaConsumer, tp: TP, records: list[ConsumerRecord]

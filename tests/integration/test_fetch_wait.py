@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from confluent_kafka import Producer
 from faust.types import TP
 
 from stream_app.adapters.kafka_topics import ensure_topics
-from stream_app.adapters.kafka_transport import BUSY_WAIT_MS, ChunkConsumer
+from stream_app.adapters.kafka_transport import BEHIND_WAIT_MS, BUSY_WAIT_MS, ChunkConsumer
 from stream_app.bootstrap import faust_app
 from stream_app.config import Settings
 from stream_app.trainer import GroupPositions
@@ -18,6 +19,7 @@ from tests.harness import small_settings
 pytestmark = pytest.mark.integration
 
 ASKED_MS = 7
+RECORDS, RECORD_BYTES = 20, 1_000
 
 
 class Source(GroupPositions):
@@ -37,13 +39,22 @@ async def settings(broker: str, redis_url: str, unique: Callable[[str], str]) ->
     return found
 
 
+@pytest.fixture
+async def consumer(settings: Settings) -> AsyncIterator[ChunkConsumer]:
+    """The framework's consumer; its source is not busy."""
+    consumer = cast("ChunkConsumer", faust_app(settings, "wait", Source())._new_consumer())
+    consumer.flow_active = True
+    yield consumer
+    consumer._thread.thread_loop.close()
+
+
 @asynccontextmanager
-async def reading(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reading(settings: Settings, **values: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of aiokafka's, at the end of one partition."""
-    reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_broker)
+    reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_broker, **values)
     await reader.start()
     try:
-        reader.assign([TP(topic, 0)])
+        reader.assign([TP(settings.topic_purchases, 0)])
         yield reader
     finally:
         await reader.stop()
@@ -67,17 +78,28 @@ async def waits(reader: AIOKafkaConsumer, consumer: ChunkConsumer, count: int) -
 
 
 async def test_a_broker_holds_fetches_longer_while_there_is_work_enough(
-    settings: Settings,
+    settings: Settings, consumer: ChunkConsumer
 ) -> None:
-    source = Source()
-    consumer = cast("ChunkConsumer", faust_app(settings, "wait", source)._new_consumer())
-    consumer.flow_active = True
-    try:
-        async with reading(settings, settings.topic_purchases) as reader:
-            assert await waits(reader, consumer, 2) == {ASKED_MS}
-            source.busy = True
-            assert await waits(reader, consumer, 2) == {BUSY_WAIT_MS}
-            source.busy = False
-            assert await waits(reader, consumer, 2) == {ASKED_MS}
-    finally:
-        consumer._thread.thread_loop.close()
+    source = cast("Source", consumer._source)
+    async with reading(settings) as reader:
+        assert await waits(reader, consumer, 2) == {ASKED_MS}
+        source.busy = True
+        assert await waits(reader, consumer, 2) == {BUSY_WAIT_MS}
+        source.busy = False
+        assert await waits(reader, consumer, 2) == {ASKED_MS}
+
+
+async def test_a_broker_has_time_to_look_while_records_wait_there(
+    settings: Settings, consumer: ChunkConsumer
+) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka_broker})
+    for _ in range(RECORDS):
+        producer.produce(settings.topic_purchases, b"x" * RECORD_BYTES)
+        assert producer.flush(30.0) == 0  # a batch each
+
+    few = {"max_partition_fetch_bytes": RECORD_BYTES, "fetch_max_bytes": RECORD_BYTES}
+    async with reading(settings, **few) as reader:
+        reader.seek(TP(settings.topic_purchases, 0), 0)
+        assert await waits(reader, consumer, RECORDS // 2) == {BEHIND_WAIT_MS}
+        await waits(reader, consumer, RECORDS)
+        assert await waits(reader, consumer, 2) == {ASKED_MS}

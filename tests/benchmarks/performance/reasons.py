@@ -15,7 +15,10 @@ CHUNK = (
     "the framework (kept: a twentieth less of the processor for as many chunks); fetching ahead in "
     "the thread, adding what has come since to what was fetched ahead, a broker that holds a fetch "
     "until 8 KB or some milliseconds have come, the loop's other work first between two chunks, a "
-    "trainer of less priority (none of them clearly lower in one to four pairs of runs)"
+    "trainer of less priority, one pipeline for what all partitions ask of the store at the same "
+    "instant, which takes a fifth less of the processor in a chunk of one record (none of them "
+    "clearly lower in one to four pairs of runs). At 1,000 events/s the worker takes two thirds of "
+    "a core for the same reason: a chunk holds one or two records"
 )
 SHARED = (
     "publisher, broker, store, trainer and listener take about one of the two cores; the worker's "
@@ -34,13 +37,14 @@ WHY: Reasons = {
     ("throughput: this worker ÷ bare loop",): (
         "the loop folds nothing, scores nothing and makes no moves; it only carries as many bytes "
         "through the outbox. With even customers the worker is about at the bar, above or below it "
-        "from one run to the next (0.32 to 0.36), with The Complete Journey mostly above."
+        "from one run to the next (0.32 to 0.36), with The Complete Journey above (0.42 to 0.46 "
+        "in the last runs, 0.32 to 0.42 before)."
     ),
     ("throughput: this worker ÷ bare loop", "zipf"): (
         "one purchase in seven is the same customer's. The loop writes that customer once a chunk "
         "and has nothing else to do; here every purchase is folded and scored. Since those of one "
-        "customer are scored together it is 15,400 events/s on Apache Kafka instead of 10,050, and "
-        "61 instead of 96 s of the processor for a million."
+        "customer are scored together it is 11,000 to 15,400 events/s on Apache Kafka instead of "
+        "10,050, and 0.29 to 0.33 of the loop instead of 0.25."
     ),
     ("throughput: this worker ÷ Bytewax",): (
         "Bytewax keeps the state in its own memory and writes it to Redis in batches, on a few "
@@ -52,23 +56,27 @@ WHY: Reasons = {
     ("latency: p99", "kafka"): f"{CHUNK}. {SHARED}.",
     ("latency: p50", "embedded"): (
         "at 500 events/s most of it is the broker's (the rows of the broker alone), which looks at "
-        "every batch of a topic to answer a fetch; at 5,000 it soon answers none, so it gets a "
-        "tenth. At 75 nothing waits: 12 ms are what one purchase takes on its way."
+        "every batch of a topic to answer a fetch. So it gets a tenth of 5,000; there the p50 was "
+        "2.4 and the p99 3.6 s in one run. Before a fetch had time enough to look while records "
+        "wait, the worker fell behind for good after 36,000 single records. At 75 nothing waits: "
+        "12 to 14 ms are what one purchase takes on its way."
     ),
     ("latency: p99", "embedded"): "as for the median; half of it is the broker's.",
     ("latency: p99 during lapses", "embedded"): (
         "fifty thousand changes at once are more than this broker answers in time: after them, "
-        "with nothing else going on, the p99 of purchases is 414 ms (see the row of re-scoring)."
+        "with nothing else going on, the p99 of purchases is hundreds of milliseconds in a shop of "
+        "100,000, and eight seconds in one of a million after 70,000 purchases (see the rows of "
+        "re-scoring)."
     ),
     ("latency: p99 during lapses", "kafka"): (
         "lapses of one partition at a time, 48 at once, between chunks: each such portion takes "
         "about five milliseconds of the loop that four partitions share. In shops of 100,000 it "
-        "met the bar (1.43, 1.53 and 1.55 times a normal p99 of 51 to 65 ms); before, in portions "
-        "of 96 and of all partitions at once, it was 2.06, 2.51 and 2.55. In a shop of a million, "
-        "where the normal p99 is 31 to 37 ms, it was 69 ms in one run and 132 in this one; before "
-        "183. Tried and dropped: lapses only while no purchase waits to be published (both storms "
-        "together took 112 instead of 67 s in one run each); rests as long as the portions (27 s, "
-        "p99 no less)."
+        "was 1.43, 1.53 and 1.55 times a normal p99 of 51 to 65 ms (single runs; before, in "
+        "portions of 96 and of all partitions at once: 2.06, 2.51 and 2.55). In a shop of a "
+        "million three cohorts of one run had 1.69, 3.22 and 2.05 times a normal p99 of 46 to 69 "
+        "ms, earlier runs 2.22 and 3.60; before 183 ms. Tried and dropped: lapses only while no "
+        "purchase waits to be published (both storms together took 112 instead of 67 s in one run "
+        "each); rests as long as the portions (27 s, p99 no less)."
     ),
     ("latency: p99 during re-scoring",): (
         "the walk runs at about the pace of a shop of a million here; one of this size is walked "
@@ -83,9 +91,9 @@ WHY: Reasons = {
     ),
     ("CPU: as the shop grows",): (
         "five parts of each load in turn, and the machine's pace changes from one to the next "
-        "(50 to 83 s in the same shop). In a small shop each part is a longer time, so more of it "
+        "(42 to 88 s in the same shop). In a small shop each part is a longer time, so more of it "
         "are lapses, and the same customers come again within a chunk. Nothing in the worker grows "
-        "with the shop: on Apache Kafka the same differ by 2 %."
+        "with the shop: on Apache Kafka the same differ by 2 to 7 %."
     ),
     ("CPU: two workers ÷ one",): (
         "the median of five parts in turn, and parts of the same system differ by 16 %; on Apache "

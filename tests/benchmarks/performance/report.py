@@ -29,11 +29,11 @@ Broker, store, producer, consumer, trainer and the worker under test share this 
 the median of several runs, in brackets the least and the greatest; without brackets it is one run.
 All contenders take turns on the same broker and the same store. Other guests of the host are heard:
 the same run may take 1.6 times as long an hour later, once it took three times, so compare rows of
-one workload only; rows of other numbers of events, and the storms, are of other hours. A million
-events on the embedded broker, five million, the peers and the latency in steady traffic were
-measured with versions before this one, which were slower where a few customers buy most. Where the
-normal latency of a row is itself hundreds of milliseconds, worker or broker was at its limit before
-the storm, and that the storm did not double it says little.
+one workload only; rows of other numbers of events, and the storms, are of other hours. Five million
+events on Apache Kafka and the peers on the embedded broker were measured with versions before this
+one, which were slower where a few customers buy most. Where the normal latency of a row is itself
+hundreds of milliseconds, worker or broker was at its limit before the storm, and that the storm did
+not double it says little.
 
 - *this worker*: `segmenter worker` with all it does, `segmenter trainer` beside it. It has worked
   off the beginning of the stream, a model serves and everybody has a segment. Then it is held
@@ -50,8 +50,8 @@ the storm, and that the storm did not double it says little.
   become other customers within minutes, so the trainer learns but may not publish a model that
   moves anybody: what the walk of a model costs is measured by itself.
 - *during lapses, during re-scoring*: the same traffic at a fifth of the rate, while 50,000 silent
-  customers are due at one instant, and while a new model is walked over all of them. Each is held
-  against the twenty seconds before it.
+  customers are due at one instant (on Apache Kafka three times, each time others), and while a new
+  model is walked over all of them. Each is held against the twenty seconds before it.
 
 Reproduce with `make bench`; `make bench ARGS=--help` tells how to run parts of it, the full sizes,
 and Apache Kafka. Every row is in [performance.json](performance.json).

@@ -51,6 +51,11 @@ class Plan:
     times: int = 1
 
     @property
+    def stored(self) -> int:
+        """How many customers there are before anybody buys."""
+        return self.others + self.times * self.lapsing
+
+    @property
     def lapses_at(self) -> list[float]:
         """When silence moves the cohorts."""
         return [self.warm + self.normal + 1 + n * SECONDS_APART for n in range(self.times)]
@@ -100,7 +105,7 @@ def _storms(
     bench: Bench, ours: Runtime, plan: Plan, run: Traffic, instants: Sequence[int]
 ) -> Findings:
     """Compare the storms with what is normal just before each."""
-    what = f"{plan.lapsing:,} lapse at one instant"
+    what = f"{plan.lapsing:,} of {plan.stored:,} lapse at one instant"
     storms = [_lapses(ours, plan, run, instant) for instant in instants]
     found = _compared(bench, "latency: p99 during lapses", what, storms)
     took = [storm.seconds for storm in storms]
