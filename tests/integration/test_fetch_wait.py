@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaConsumer
-from confluent_kafka import Producer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from faust.types import TP
 
 from stream_app.adapters.kafka_topics import ensure_topics
@@ -92,10 +91,9 @@ async def test_a_broker_holds_fetches_longer_while_there_is_work_enough(
 async def test_a_broker_has_time_to_look_while_records_wait_there(
     settings: Settings, consumer: ChunkConsumer
 ) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka_broker})
-    for _ in range(RECORDS):
-        producer.produce(settings.topic_purchases, b"x" * RECORD_BYTES)
-        assert producer.flush(30.0) == 0  # a batch each
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_broker) as producer:
+        for _ in range(RECORDS):  # a batch each
+            await producer.send_and_wait(settings.topic_purchases, b"x" * RECORD_BYTES)
 
     few = {"max_partition_fetch_bytes": RECORD_BYTES, "fetch_max_bytes": RECORD_BYTES}
     async with reading(settings, **few) as reader:
