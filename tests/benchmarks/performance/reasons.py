@@ -49,8 +49,10 @@ WHY: Reasons = {
     ("throughput: this worker ÷ Bytewax",): (
         "Bytewax keeps the state in its own memory and writes it to Redis in batches, on a few "
         "features, without dead letters, hysteresis, lapses, reasons, an outbox or a watermark in "
-        "the same write: a crash loses or repeats events. Its engine is compiled. Quix Streams, "
-        "with Redis for each event, is a fifth to a third as fast."
+        "the same write: a crash loses or repeats events. Its engine is compiled. For a "
+        "million events it takes 97 s of the processor on Apache Kafka, we 103; on the embedded "
+        "broker 88 and 116 s. Quix Streams, with Redis for each event, is a fifth as fast as we "
+        "are."
     ),
     ("latency: p50", "kafka"): f"{CHUNK}. {SHARED}.",
     ("latency: p99", "kafka"): f"{CHUNK}. {SHARED}.",
