@@ -74,9 +74,9 @@ def plan_of(bench: Bench, per_second: float) -> Plan:
     if bench.smoke:
         return Plan(500, 1_500, 3.0, 3.0, 5.0, 1.0, 5.0)
     lapsing, times = 50_000, 3 if bench.broker == KAFKA else 1  # p99 of few changes is luck
-    others = (MILLION if bench.full else 2 * times * lapsing) - times * lapsing
-    walk = (others + times * lapsing) / per_second
-    return Plan(lapsing, others, 1.5 * walk + 10, 20.0, walk, times=times)
+    everybody = MILLION if bench.full else 2 * times * lapsing
+    walk = everybody / per_second
+    return Plan(lapsing, everybody - times * lapsing, 1.5 * walk + 10, 20.0, walk, times=times)
 
 
 def measure(bench: Bench) -> Findings:
