@@ -7,7 +7,7 @@ order, so results do not depend on how records were cut into chunks.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -110,7 +110,11 @@ class Pipeline:
         if not self.models or session.next_due is None or session.next_due > now:
             return None
         customers = await self.store.due(session.partition, now, most)
-        return await self._judge_again(session, customers, wall, Turn.lapse)
+        if not customers:
+            session.next_due = None
+            return None
+        states = await self._states(session, customers)
+        return await self._judge_again(session, states, wall, Turn.lapse)
 
     async def rescore(
         self, session: Session, cursor: int, most: int, wall: int
@@ -122,7 +126,9 @@ class Pipeline:
         cursor, customers = await self.store.scan(session.partition, cursor, most)
         states = await self._states(session, customers)
         version = self.models.current.version
-        behind = [c for c, s in states.items() if s is not None and s.orders and s.model != version]
+        behind = {c: s for c, s in states.items() if s and s.orders and s.model != version}
+        if not behind:
+            return cursor, None
         return cursor, await self._judge_again(session, behind, wall, Turn.rescore)
 
     async def population(self, session: Session) -> int:
@@ -155,15 +161,11 @@ class Pipeline:
     async def _judge_again(
         self,
         session: Session,
-        customers: Sequence[str],
+        states: Mapping[str, CustomerState | None],
         wall: int,
         step: Callable[[Turn, Sequence[str]], None],
-    ) -> Outcome | None:
+    ) -> Outcome:
         """Apply a step to each customer in a write that consumes no record."""
-        if not customers:
-            session.next_due = None if step is Turn.lapse else session.next_due
-            return None
-        states = await self._states(session, customers)
         turn = self._turn(session, self._purchases, states, wall)
         step(turn, list(states))
         position = session.positions.get(self._purchases, 0)
@@ -185,7 +187,7 @@ class Pipeline:
         return states
 
     def _turn(
-        self, session: Session, topic: str, states: dict[str, CustomerState | None], wall: int
+        self, session: Session, topic: str, states: Mapping[str, CustomerState | None], wall: int
     ) -> Turn:
         replay = self.rules.event_clock or self.rules.history
         judge = Judge(
@@ -224,7 +226,7 @@ class Pipeline:
             session.clock = turn.clock
             session.moves += turn.moves.total()
             session.next_due = applied.next_due
-            session.remember(written)
+            (session.refresh if base == following else session.remember)(written)
         else:
             session.cache.clear()
         return outcome

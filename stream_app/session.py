@@ -99,6 +99,13 @@ class Session:
         for customer_id in list(islice(cache, max(0, len(cache) - self.room))):
             del cache[customer_id]
 
+    def refresh(self, states: Iterable[tuple[str, CustomerState | None]]) -> None:
+        """Keep written states of whoever is kept already, where they are.
+
+        A walk over all customers must not push out those who buy.
+        """
+        self.cache.update((c, state) for c, state in states if state and c in self.cache)
+
 
 def round_robin(fetched: Mapping[Place, Iterable[Chunk]]) -> Iterator[tuple[Place, Chunk]]:
     """Take one chunk of each partition in turn.

@@ -1,7 +1,5 @@
 """What a healthy product leaves behind, for the oracle of the soak to judge."""
 
-import msgspec
-
 from stream_app.adapters.memory_store import MemoryStore
 from stream_app.core.messages import Outgoing
 from tests.builders import (
@@ -72,7 +70,7 @@ async def left_behind() -> Evidence:
     mark |= {f"next:{topic}": str(at) for topic, at in held.positions.items()}
     shelf = Shelf(
         mark | {"clock": str(held.clock), "epoch": str(held.epoch)},
-        {customer: named(msgspec.json.decode(state)) for customer, state in held.customers.items()},
+        {customer: named(state) for customer, state in held.customers.items()},
         dict(held.due),
         0,
     )

@@ -27,9 +27,12 @@ class Shop:
     session: Session
 
     @classmethod
-    async def open(cls, models: Models | None = None, features: FeatureSet = FEATURES) -> "Shop":
+    async def open(
+        cls, models: Models | None = None, features: FeatureSet = FEATURES, room: int = 50_000
+    ) -> "Shop":
         store = MemoryStore()
-        return cls(a_pipeline(store, models, features), store, await a_session(store))
+        session = await a_session(store, room=room)
+        return cls(a_pipeline(store, models, features), store, session)
 
     async def take(self, *records: ARecord, topic: str = PURCHASES) -> Outcome:
         return await self.pipeline.process(self.session, a_chunk(*records, topic=topic), FAR)

@@ -5,13 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from stream_app.contracts import ModelSnapshot
-from stream_app.core.folds import CustomerState
+from stream_app.core.folds import CustomerState, packed, unpacked
 from stream_app.ports import Applied, ApplyStatus, Batch, Claim, Pending
-
-_decoder = msgspec.json.Decoder(CustomerState)
 
 
 @dataclass(slots=True)
@@ -68,7 +64,7 @@ class MemoryStore:
     async def load(self, partition: int, customers: Sequence[str]) -> list[CustomerState | None]:
         """Read states; see `PartitionStore.load`."""
         stored = [self._of(partition).customers.get(customer) for customer in customers]
-        return [None if value is None else _decoder.decode(value) for value in stored]
+        return [None if value is None else unpacked(value) for value in stored]
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:
         """List customers due; see `PartitionStore.due`."""
@@ -137,7 +133,7 @@ def _store(held: _Partition, customer: str, state: CustomerState | None, due: in
     if state is None:
         held.customers.pop(customer, None)
     else:
-        held.customers[customer] = msgspec.json.encode(state)
+        held.customers[customer] = packed(state)
     if state is None or not state.orders:
         held.due.pop(customer, None)
     else:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import msgspec
-
+from stream_app.core.folds import packed
 from stream_app.ports import CustomerWrite
 
 
@@ -15,7 +14,7 @@ def customer_args(write: CustomerWrite) -> tuple[str, bytes, str]:
     if state is None:
         return write.customer_id, b"", ""
     due = "" if not state.orders else "+inf" if write.due is None else str(write.due)
-    return write.customer_id, msgspec.json.encode(state), due
+    return write.customer_id, packed(state), due
 
 
 def group(rows: Sequence[tuple[Any, ...]]) -> list[Any]:

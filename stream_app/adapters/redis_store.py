@@ -1,10 +1,10 @@
-"""The store on Redis or Valkey: one JSON string per customer, one script per write.
+"""The store on Redis or Valkey: one string per customer, one script per write.
 
 Keys of one partition share the hash tag ``{purchases:p}``, so a write touches one cluster slot:
 ``:wm`` (hash: epoch, owner, last batch, clock, next offset per topic, counters), ``:c1:<customer>``
-(JSON of CustomerState, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). They begin
-with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a rebuild; the key
-``<namespace>:generation`` says which one serves. The server must run ``noeviction``.
+(CustomerState in MessagePack, 1 is its version), ``:due`` (sorted set, ms), ``:out`` (stream). They
+begin with the namespace, or with ``<namespace>.g<n>`` for the n-th generation since a rebuild; the
+key ``<namespace>:generation`` says which one serves. The server must run ``noeviction``.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -16,7 +16,7 @@ import msgspec
 from stream_app.adapters.redis_client import translated
 from stream_app.adapters.redis_forms import customer_args, group, numbers, texts
 from stream_app.contracts import ModelSnapshot
-from stream_app.core.folds import STATE_VERSION, CustomerState
+from stream_app.core.folds import STATE_VERSION, CustomerState, unpacked
 from stream_app.core.messages import Outgoing
 from stream_app.core.snapshots import read_snapshot
 from stream_app.ports import Applied, ApplyStatus, Batch, Claim, Pending
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SCRIPTS = files("stream_app.adapters") / "scripts"
-_state = msgspec.json.Decoder(CustomerState)
 _outgoing = msgspec.msgpack.Decoder(Outgoing)
 
 
@@ -98,8 +97,9 @@ class RedisStore:
         if not customers:
             return []
         with translated():
-            values = await self._redis.mget(self._customers(partition, customers))
-        return [None if value is None else _state.decode(value) for value in values]
+            reply = await self._redis.mget(self._customers(partition, customers))
+        values = cast("list[bytes | None]", reply)
+        return [None if value is None else unpacked(value) for value in values]
 
     async def due(self, partition: int, until: int, limit: int) -> list[str]:
         """List customers due; see `PartitionStore.due`."""

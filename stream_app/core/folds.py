@@ -59,7 +59,7 @@ class CustomerState(
 ):
     """Everything stored of one customer, in this order: features, then the place in the model.
 
-    Stored as a JSON array: names would be a third of it. ``categories``: decayed spend in cents;
+    Stored as an array: names would be a third of it. ``categories``: decayed spend in cents;
     ``decayed_orders`` and ``decayed_spend`` have 6 and 4 decimals.
 
     ``segment`` 0: not placed yet. ``entered``: when the segment was entered (ms); ``due``: when
@@ -88,6 +88,27 @@ class CustomerState(
     model: int = 0
     entered: int = 0
     due: int = 0
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(CustomerState).decode
+_read_json = msgspec.json.Decoder(CustomerState).decode
+
+
+def packed(state: CustomerState) -> bytes:
+    """Write a state for storing: MessagePack, a quarter shorter than JSON.
+
+    JSON where a sum is beyond 64 bits: a thousand items of a million times a billion are allowed.
+    """
+    try:
+        return _pack(state)
+    except OverflowError:
+        return msgspec.json.encode(state)
+
+
+def unpacked(value: bytes) -> CustomerState:
+    """Read a stored state."""
+    return (_read_json if value.startswith(b"[") else _unpack)(value)
 
 
 @lru_cache(maxsize=1024)

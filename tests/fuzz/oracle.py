@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from jsonschema import Draft202012Validator
 
 from stream_app.contracts import RejectReason
@@ -25,7 +24,15 @@ from stream_app.core.events import (
     decode_profile,
     decode_purchase,
 )
-from stream_app.core.folds import MICROS, CustomerState, Order, fold_order, fold_profile
+from stream_app.core.folds import (
+    MICROS,
+    CustomerState,
+    Order,
+    fold_order,
+    fold_profile,
+    packed,
+    unpacked,
+)
 from stream_app.core.letters import read_letter
 from stream_app.core.messages import dead_letter_message
 from tests.builders import DEAD, FAR, FEATURES, LIMITS, PROFILES, PURCHASES, ARecord
@@ -152,4 +159,4 @@ def _check_labels(labels: chain[str]) -> None:
 
 def _check_state(state: CustomerState) -> None:
     assert not state.orders or all(map(math.isfinite, FEATURES.vector(state, FAR)))
-    assert msgspec.json.decode(msgspec.json.encode(state), type=CustomerState) == state
+    assert unpacked(packed(state)) == state

@@ -1,10 +1,11 @@
-"""Everything there is to see from outside: topics by a plain consumer, the store by plain JSON."""
+"""All there is to see from outside: topics by a plain consumer, the store without our code."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from redis import Redis
 
@@ -96,8 +97,9 @@ def read_store(
     return shelves, None if text is None else json.loads(text)
 
 
-def named(row: list[Any]) -> dict[str, Any]:
+def named(stored: bytes) -> dict[str, Any]:
     """Give the stored values their names; what is empty is left out."""
+    row: list[Any] = (json.loads if stored.startswith(b"[") else msgspec.msgpack.decode)(stored)
     state = {name: value for name, value in zip(STORED, row, strict=True) if value}
     if "profile" in state:
         state["profile"] = {k: v for k, v in state["profile"].items() if v not in (None, [], {})}
@@ -110,10 +112,8 @@ def _shelf(client: Any, prefix: str) -> Shelf:
     customers: dict[str, dict[str, Any]] = {}
     for start in range(0, len(keys), READ):
         part = keys[start : start + READ]
-        values = client.mget(part)
-        customers |= {
-            k.removeprefix(mark): named(json.loads(v)) for k, v in zip(part, values, strict=True)
-        }
+        values = client.execute_command("MGET", *part, NEVER_DECODE=True)
+        customers |= {k.removeprefix(mark): named(v) for k, v in zip(part, values, strict=True)}
     return Shelf(
         watermark=client.hgetall(f"{prefix}:wm"),
         customers=customers,

@@ -85,3 +85,19 @@ async def test_a_sample_is_stored_customers_as_they_are_now() -> None:
     recencies = {c.customer_id: c.vector[0] for c in sample.customers}
     assert recencies == {"ann": 10.0, "bob": 0.0}
     assert sample.feature_set == FEATURES.version
+
+
+async def test_whoever_is_judged_without_buying_pushes_nobody_out_of_the_cache() -> None:
+    shop = await Shop.open(models := serving(), room=2)
+    await shop.take(*[a_record(i, f"c{3 - i}", at=1000 * (i > 1)) for i in range(4)])
+
+    lapsed = await shop.pipeline.lapse(shop.session, FAR)
+    assert lapsed is not None
+    assert len({message.message.key for message in lapsed.outbox}) == 2
+    assert list(shop.session.cache) == ["c1", "c0"]
+    models.add(serving(a_snapshot(2, names=("A", "B", "C"))).current)
+    await shop.pipeline.rescore(shop.session, 0, 10, FAR)
+
+    stored = await shop.store.load(0, [f"c{i}" for i in range(4)])
+    assert [s and s.model for s in stored] == [2, 2, 2, 2]
+    assert shop.session.cache == {"c1": stored[1], "c0": stored[0]}

@@ -3,7 +3,7 @@
 -- KEYS: watermark hash, due set, outbox stream, then one key per customer.
 -- ARGV: epoch, batch id, id of the batch before, topic, base, next, clock,
 --       count of counters, (name, increment) each,
---       count of customers, (customer, JSON or '' to erase, due or '' to leave the due set) each,
+--       count of customers, (customer, state or '' to erase, due or '' to leave the due set) each,
 --       count of messages, (id, packed message) each.
 local stored = redis.call('HMGET', KEYS[1], 'epoch', 'batch', 'next:' .. ARGV[4])
 local position = stored[3] or '-1'

@@ -108,7 +108,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='Examples, each in ARGS="...":\n'
         "  --only throughput --repetitions 5    the rates alone, five times each\n"
-        "  --only storms    50,000 lapses at once, a new model; three minutes, longer on Kafka\n"
+        "  --only storms    50,000 lapses at once, a new model; three minutes, ten on Kafka\n"
         "  --events 1000000 --customers 100000 --full    the full sizes; takes much longer\n"
         "  --only memory --events 5000000 --customers 100000    20 minutes of steady work\n"
         "  --broker kafka --out docs            on Apache Kafka (Java 17, Maven); adds its rows\n"

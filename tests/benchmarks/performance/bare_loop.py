@@ -18,7 +18,7 @@ from stream_app.adapters.redis_store import SCRIPTS, RedisStore
 from stream_app.bootstrap import limits_of
 from stream_app.config import Settings
 from stream_app.core.events import Rejected, decode_purchase
-from stream_app.core.folds import CustomerState
+from stream_app.core.folds import CustomerState, unpacked
 from stream_app.ports import CustomerWrite
 
 CHUNK = 512
@@ -63,7 +63,7 @@ class Partition:
         keys = [loop.customer(self.number, name) for name in names]
         values = cast("list[bytes | None]", loop.client.mget(keys))
         found = zip(names, values, strict=True)
-        states = {name: loop.decode(v) if v else CustomerState() for name, v in found}
+        states = {name: unpacked(v) if v else CustomerState() for name, v in found}
         for order in kept:
             state = states[order.customer_id]
             state.orders += 1
@@ -105,7 +105,6 @@ class Loop:
         store = RedisStore(cast("Any", self.client), settings.namespace, settings.topic_purchases)
         self.key, self.customer = store._key, store._customer
         self.limits = limits_of(settings)
-        self.decode = msgspec.json.Decoder(CustomerState).decode
         self.claim = self.client.register_script((SCRIPTS / "claim.lua").read_text())
         self.apply = self.client.register_script((SCRIPTS / "apply.lua").read_text())
         self.partitions = [Partition(self, p, start) for p, start in enumerate(starts)]

@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from stream_app.config import ClockMode
+from stream_app.demo.system import Child
 from tests.benchmarks.performance.contenders import Bench, Runtime, serving
 from tests.benchmarks.performance.loads import producer_of, shop
 from tests.benchmarks.performance.population import Maker, put, snapshot_of
-from tests.benchmarks.performance.resources import restart
-from tests.benchmarks.performance.results import Curve, Findings, Row, percentile
+from tests.benchmarks.performance.resources import UNWALKED, restart
+from tests.benchmarks.performance.results import EMBEDDED, KAFKA, Curve, Findings, Row, percentile
 from tests.benchmarks.performance.stage import pause, until
-from tests.benchmarks.performance.traffic import FIFTH, history, listening, rate, traffic
+from tests.benchmarks.performance.traffic import WAIT_MS, history, listening, traffic
 from tests.benchmarks.quality.results import Bar
 
 P50_BAR, P99_BAR, IDLE_BAR = Bar("<=", 10), Bar("<=", 50), Bar("<=", 100)
@@ -22,16 +23,19 @@ WALKING, STILL_S = "zscan", 1.0
 UNMOVED = {"moved": 1e-9}
 SLOW_RATE, SLOW_TAIL_S = 100, 5.0
 PUBLISHED_RATE = 75  # events/s, of the best figures that a comparable system has published
+RATES = {KAFKA: (PUBLISHED_RATE, 1_000, 5_000), EMBEDDED: (PUBLISHED_RATE, 500)}
+LOOK_MS = 25  # a fetch of the embedded broker ends with the wait, whatever it has found by then
+OVERLOAD, OVERLOAD_LOOK_MS = 5_000, 100
 
 
 def measure(bench: Bench) -> Findings:
-    """Warm up, measure at three rates, fall silent, and send one purchase.
+    """Warm up, measure at several rates, fall silent, and send one purchase.
 
     The shop is an established one of a million customers, each of whom still buys every few minutes
     at such rates. So everybody becomes another customer within minutes, and one model follows the
     other; what their walks do to the latency is another experiment. Here the trainer learns, but no
-    model may move anybody. In the end the broker alone is measured, without a worker: how old a
-    purchase is when any consumer has it.
+    model may move anybody. After the greatest rate the broker alone is measured, without a worker:
+    how old a purchase is when any consumer has it.
     """
     found = Findings()
     bench = replace(bench, customers=bench.customers if bench.smoke else CUSTOMERS)
@@ -39,13 +43,33 @@ def measure(bench: Bench) -> Findings:
     values: dict[str, Any] = {"rescore_seconds": WALK_S, "drift": UNMOVED}
     with serving(bench, load, clock=ClockMode.WALL, **values) as ours:
         _establish(bench, ours)
-        for share in (PUBLISHED_RATE / rate(bench), FIFTH, 1.0):
-            found += _steady(bench, ours, share)
+        for per_second in RATES[bench.broker]:
+            found += _steady(bench, ours, per_second)
         found.rows.append(_idle(bench, ours))
-        ours.system.stop()
-        ours.system.workers.clear()
-        found += _steady(bench, ours, 1.0)
+        found += _alone(bench, ours, RATES[bench.broker][-1], LOOK_MS)
+        if bench.broker == EMBEDDED:
+            found += _overload(bench, ours)
     return found
+
+
+def _overload(bench: Bench, ours: Runtime) -> Findings:
+    """Measure the embedded broker at a rate that is too much for it, with a new worker.
+
+    It keeps every batch as an object of its own and looks at all of them at each fetch. So it is
+    slow ever after.
+    """
+    ours.system.trainer = Child("trainer", ours.settings)
+    restart(ours, **UNWALKED)
+    found = _steady(bench, ours, OVERLOAD, OVERLOAD_LOOK_MS)
+    found += _alone(bench, ours, OVERLOAD, OVERLOAD_LOOK_MS)
+    return found
+
+
+def _alone(bench: Bench, ours: Runtime, per_second: int, wait: int) -> Findings:
+    """Measure the broker without our processes."""
+    ours.system.stop()
+    ours.system.workers.clear()
+    return _steady(bench, ours, per_second, wait)
 
 
 def _establish(bench: Bench, ours: Runtime) -> None:
@@ -68,16 +92,15 @@ def _establish(bench: Bench, ours: Runtime) -> None:
     until(walked, "everybody is looked at", *ours.system.workers, every=STILL_S)
 
 
-def _steady(bench: Bench, ours: Runtime, share: float) -> Findings:
-    """Publish at a share of the usual rate."""
-    per_second = round(rate(bench) * share)
+def _steady(bench: Bench, ours: Runtime, per_second: int, wait: int = WAIT_MS) -> Findings:
+    """Publish so many purchases a second; ``wait``: of the listener's fetches (ms)."""
     slow = per_second < SLOW_RATE
     warm, seconds = (2.0, 3.0) if bench.smoke else (5.0, 20.0 if slow else 10.0)
     end = warm + seconds
     what = f"{per_second:,} events/s"
     name = "latency" if ours.system.workers else "latency of the broker alone"
     last = end + (SLOW_TAIL_S if slow else 0.0)  # or the last half second may move nobody
-    with traffic(bench, ours, last, bench.seed + per_second, share=share) as run:
+    with traffic(bench, ours, per_second, last, bench.seed + per_second, wait=wait) as run:
         run.heard_until(end)
         ages = run.ages(warm, end)
     workload = f"open loop, {what}, {seconds:.0f} s"

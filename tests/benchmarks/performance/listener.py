@@ -13,7 +13,6 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 POLL_S = 0.05
-FETCH_WAIT_MS = 5  # the embedded broker answers a waiting fetch only after a part of this
 READY = "listening\n"
 
 
@@ -32,9 +31,12 @@ class Change(msgspec.Struct):
 
 
 def main(given: dict[str, Any]) -> None:
-    """Listen from the end of the topic on. ``given``: broker, topic, partitions, raw."""
+    """Listen from the end of the topic on. ``given``: broker, topic, partitions, raw.
+
+    ``wait``: how long a fetch may take (ms), also of ``given``.
+    """
     options = {"bootstrap.servers": given["broker"], "group.id": f"{given['topic']}-listener"}
-    options |= {"enable.auto.commit": False, "fetch.wait.max.ms": FETCH_WAIT_MS}
+    options |= {"enable.auto.commit": False, "fetch.wait.max.ms": given["wait"]}
     consumer = Consumer(options)
     places = [TopicPartition(given["topic"], p) for p in range(given["partitions"])]
     for place in places:

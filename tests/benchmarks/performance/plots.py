@@ -14,6 +14,7 @@ COLOURS = {"this worker": "#0b6e99", "bare loop": "#b3b8c2"}
 OTHERS = "#d9730d"
 APART = {"two workers", "this worker, beside the peers"}  # ours, measured for other ends
 LINES = ("#0b6e99", "#d9730d", "#9b51e0", "#6b7280")
+ALONE = "alone"  # in the label of what is not us
 
 
 def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
@@ -47,23 +48,30 @@ def _rates(rows: Sequence[Row]) -> Figure:
 
 
 def _latencies(curves: Sequence[Curve]) -> Figure:
-    """Share of the events that took longer, over the latency, both in decades; of one broker."""
+    """Share of the events that took longer, over the latency, both in decades; of one broker.
+
+    A colour for each rate, the last words of a label.
+    """
     broker = BROKERS[curves[0].broker]
-    figure, ax = _figure(f"From checkout to the segment change being readable, {broker}", 4.2)
-    for colour, curve in zip(LINES, curves, strict=False):
+    figure, ax = _figure(f"From checkout to the segment change being readable, {broker}", 4.8)
+    rates = list(dict.fromkeys(curve.label.rpartition(", ")[2] for curve in curves))
+    for curve in curves:
+        colour = LINES[rates.index(curve.label.rpartition(", ")[2]) % len(LINES)]
+        style = "--" if ALONE in curve.label else "-"
         values = sorted(curve.values)
         beyond = 1 - np.arange(len(values)) / len(values)
         p50, p99 = percentile(values, 0.5), percentile(values, 0.99)
-        label = f"{curve.label}: p50 {p50:.0f} ms, p99 {p99:.0f} ms"
-        ax.plot(np.maximum(values, 0.5), 100 * beyond, color=colour, label=label, linewidth=1.8)
+        name = curve.label.removeprefix("latency, ").removeprefix("latency of the ")
+        label = f"{name}: p50 {p50:,.0f} ms, p99 {p99:,.0f} ms"
+        ax.plot(np.maximum(values, 0.5), 100 * beyond, style, color=colour, label=label, lw=1.8)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("ms")
     ax.set_ylabel("% of the changes that took longer")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_major_formatter("{x:,g}")
     ax.yaxis.set_major_formatter("{x:g}")
     ax.grid(color="#e5e7eb", linewidth=0.8)
-    ax.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower left", ncols=2, fontsize=9)
     return figure
 
 

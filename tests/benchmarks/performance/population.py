@@ -10,7 +10,6 @@ from itertools import islice
 from random import Random
 from typing import Any, TypeVar, cast
 
-import msgspec
 import redis
 
 from producers.sources import DAY_MS
@@ -20,7 +19,7 @@ from stream_app.bootstrap import features_of, store_of
 from stream_app.config import Settings
 from stream_app.contracts import ModelSnapshot, Reason
 from stream_app.core.events import to_datetime
-from stream_app.core.folds import MICROS, CustomerState, Order, fold_order
+from stream_app.core.folds import MICROS, CustomerState, Order, fold_order, unpacked
 from stream_app.core.model import Models, SegmentModel
 from stream_app.core.scoring import Case
 from stream_app.core.transitions import Judge
@@ -174,9 +173,8 @@ class Walked:
         places = [(partition_of(name, settings.partitions), name) for name in asked]
         self._keys = [store._customer(partition, name) for partition, name in places]
         self._client = redis.Redis.from_url(settings.redis_url)
-        self._decode = msgspec.json.Decoder(CustomerState).decode
 
     def all_by(self, version: int) -> bool:
         """Tell whether this model, or a later one, judged every one of them last."""
         values = cast("list[bytes | None]", self._client.mget(self._keys))
-        return all(self._decode(value).model >= version for value in values if value)
+        return all(unpacked(value).model >= version for value in values if value)

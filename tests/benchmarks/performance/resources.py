@@ -29,7 +29,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 SAME_15, SAME_10 = Bar("<=", 1.15), Bar("<=", 1.1)
 REPLAY_BAR = Bar(">=", 1.5)
 PARTS = 5
-NEVER = 0.01  # customers a second
+SELDOM = 0.01  # customers a second
+UNWALKED = {"rescore_per_second": SELDOM, "rescore_seconds": 1 / SELDOM**3}
 
 
 def measure(bench: Bench) -> Findings:
@@ -72,7 +73,7 @@ def _shop(bench: Bench, size: int) -> Iterator[Runtime]:
         names = [name for n in range(size) if (name := f"c{n}") not in known]
         maker = Maker(ours.settings, snapshot_of(ours.settings))
         put(ours.settings, maker.crowd(names, START_MS, bench.seed, GAP_DAYS))
-        restart(ours, rescore_per_second=NEVER, rescore_seconds=1 / NEVER**3)
+        restart(ours, **UNWALKED)
         yield ours
 
 
@@ -102,9 +103,10 @@ def _apart(costs: Sequence[float], others: Sequence[float]) -> float:
 
 
 def restart(ours: Runtime, **values: object) -> None:
-    """Start a new worker in place of the first and wait until it owns every partition."""
+    """Start a new worker, in place of any other, and wait until it owns every partition."""
     settings = Settings.model_validate(ours.settings.model_dump() | values)
-    worker = ours.system.workers[0] = Child("worker", settings)
+    worker = Child("worker", settings)
+    ours.system.workers[:] = [worker]
     until(lambda: owned(ours, worker.pid), "the worker owns its partitions", worker)
 
 

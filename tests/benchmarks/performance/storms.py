@@ -16,7 +16,6 @@ from tests.benchmarks.performance.resources import restart
 from tests.benchmarks.performance.results import KAFKA, Findings, Row, percentile
 from tests.benchmarks.performance.stage import until
 from tests.benchmarks.performance.traffic import (
-    FIFTH,
     LOOK_S,
     Heard,
     Traffic,
@@ -38,7 +37,7 @@ class Plan:
     """Sizes, and seconds: of each part, of a walk over everybody, for the start of a worker.
 
     ``times``: so many cohorts lapse, each at an instant of its own; ``calm``: between the last of
-    them and what is normal after them.
+    them and what is normal after them; ``rate``: purchases a second.
     """
 
     lapsing: int
@@ -49,6 +48,7 @@ class Plan:
     calm: float = 5.0
     start: float = 15.0
     times: int = 1
+    rate: int = 100
 
     @property
     def stored(self) -> int:
@@ -73,10 +73,12 @@ def plan_of(bench: Bench, per_second: float) -> Plan:
     """
     if bench.smoke:
         return Plan(500, 1_500, 3.0, 3.0, 5.0, 1.0, 5.0)
-    lapsing, times = 50_000, 3 if bench.broker == KAFKA else 1  # p99 of few changes is luck
+    lapsing = 50_000
+    times, rate = (3, 1_000) if bench.broker == KAFKA else (1, 100)  # p99 of few changes is luck
     everybody = MILLION if bench.full else 2 * times * lapsing
     walk = everybody / per_second
-    return Plan(lapsing, everybody - times * lapsing, 1.5 * walk + 10, 20.0, walk, times=times)
+    others, warm = everybody - times * lapsing, 1.5 * walk + 10
+    return Plan(lapsing, others, warm, 20.0, walk, times=times, rate=rate)
 
 
 def measure(bench: Bench) -> Findings:
@@ -91,13 +93,13 @@ def measure(bench: Bench) -> Findings:
         maker, now = Maker(settings, snapshot_of(settings)), round(time.time() * 1000)
         put(settings, maker.crowd(names, now, bench.seed))
         began = time.time() + plan.start
-        lead = 1000 * began + lead_ms(bench, plan.seconds)
+        lead = 1000 * began + lead_ms(plan.rate, plan.seconds)
         instants = [round(lead + 1000 * at) for at in plan.lapses_at]
         for k, instant in enumerate(instants):
             silent = [f"silent-{k}-{n}" for n in range(plan.lapsing)]
             put(settings, maker.cohort(silent, instant))
         restart(ours, rescore_seconds=plan.walk)
-        with traffic(bench, ours, plan.seconds, bench.seed + 1, share=FIFTH) as run:
+        with traffic(bench, ours, plan.rate, plan.seconds, bench.seed + 1) as run:
             return _storms(bench, ours, plan, run, instants)
 
 

@@ -11,17 +11,15 @@ from producers.sources import DAY_MS
 from tests.benchmarks.performance.contenders import Bench, Runtime
 from tests.benchmarks.performance.listener import READY
 from tests.benchmarks.performance.loads import Load, shop
-from tests.benchmarks.performance.results import EMBEDDED
 from tests.benchmarks.performance.stage import Program, Watched, pause, until
 
-RATE = 5_000
-FIFTH = 0.2  # a rate that two cores carry with all the rest on them
 LEAD_MS = 4_000
 MAKING_MS = 0.05  # at most, a purchase
 HISTORY_DAYS = 240
 NEARLY_MS = 500
 RECENT = 200
 LOOK_S = 0.5
+WAIT_MS = 5  # the embedded broker answers a waiting fetch only after a part of this
 CAUSED = {"initial", "purchase", "refund", "profile", "raw"}
 
 
@@ -107,11 +105,14 @@ def history(bench: Bench, count: int) -> Load:
 
 
 @contextmanager
-def listening(runtime: Runtime, *, raw: bool = False) -> Iterator[Ear]:
-    """Read the segment changes of a system from now on, or the purchases themselves (``raw``)."""
+def listening(runtime: Runtime, *, raw: bool = False, wait: int = WAIT_MS) -> Iterator[Ear]:
+    """Read the segment changes of a system from now on, or the purchases themselves (``raw``).
+
+    ``wait``: how long a fetch may take (ms).
+    """
     settings = runtime.settings
     topic = settings.topic_purchases if raw else settings.topic_changes
-    values = {"broker": settings.kafka_broker, "topic": topic, "raw": raw}
+    values = {"broker": settings.kafka_broker, "topic": topic, "raw": raw, "wait": wait}
     with Program.of("listener", values | {"partitions": settings.partitions}) as listener:
         ear = Ear(listener)
         until(lambda: ear.ready, "the listener listens", listener)
@@ -120,35 +121,28 @@ def listening(runtime: Runtime, *, raw: bool = False) -> Iterator[Ear]:
 
 @contextmanager
 def traffic(
-    bench: Bench, runtime: Runtime, seconds: float, seed: int, *, share: float = 1.0
+    bench: Bench,
+    runtime: Runtime,
+    per_second: int,
+    seconds: float,
+    seed: int,
+    *,
+    wait: int = WAIT_MS,
 ) -> Iterator[Traffic]:
-    """Publish for so long and listen; ``share``: of the usual number of purchases a second.
+    """Publish so many purchases a second for so long, and listen.
 
     Where no worker runs it is the purchases that are listened to.
     """
     settings, workers = runtime.settings, runtime.system.workers
-    with listening(runtime, raw=not workers) as ear:
-        began = round(time.time() * 1000 + lead_ms(bench, seconds))
+    with listening(runtime, raw=not workers, wait=wait) as ear:
+        began = round(time.time() * 1000 + lead_ms(per_second, seconds))
         values: dict[str, Any] = {"broker": settings.kafka_broker}
-        values |= {"topic": settings.topic_purchases}
-        values |= {
-            "rate": round(rate(bench) * share),
-            "seconds": seconds,
-            "customers": bench.customers,
-        }
+        values |= {"topic": settings.topic_purchases, "customers": bench.customers}
+        values |= {"rate": per_second, "seconds": seconds}
         with Program.of("open_loop", values | {"seed": seed, "began": began}) as publisher:
             yield Traffic(began, ear, (publisher, *workers))
 
 
-def lead_ms(bench: Bench, seconds: float) -> float:
+def lead_ms(per_second: int, seconds: float) -> float:
     """How long the publisher prepares for so many seconds of traffic."""
-    return LEAD_MS + rate(bench) * seconds * MAKING_MS
-
-
-def rate(bench: Bench) -> int:
-    """Purchases a second.
-
-    The embedded broker keeps every batch as an object of its own and lists them at each fetch: at
-    5,000 events a second a purchase is seconds old before any consumer has it.
-    """
-    return RATE // 10 if bench.smoke or bench.broker == EMBEDDED else RATE
+    return LEAD_MS + per_second * seconds * MAKING_MS
