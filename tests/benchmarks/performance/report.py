@@ -30,10 +30,10 @@ the median of several runs, in brackets the least and the greatest; without brac
 All contenders take turns on the same broker and the same store. Other guests of the host are heard:
 the same run may take 1.6 times as long an hour later, once it took three times, so compare rows of
 one workload only; rows of other numbers of events, and the storms, are of other hours. Five million
-events on Apache Kafka were measured with a version before this one; throughput, CPU and memory on
-the embedded broker before fetches had longer to look where records wait. Where the normal latency
-of a row is itself hundreds of milliseconds, worker or broker was at its limit before the storm, and
-that the storm did not double it says little.
+events, the peers and the storm of a million customers on the embedded broker were measured with a
+version before this one, which stored customers as JSON. Where the normal latency of a row is itself
+hundreds of milliseconds, worker or broker was at its limit before the storm, and that the storm did
+not double it says little.
 
 - *this worker*: `segmenter worker` with all it does, `segmenter trainer` beside it. It has worked
   off the beginning of the stream, a model serves and everybody has a segment. Then it is held
