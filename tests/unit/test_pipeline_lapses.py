@@ -1,6 +1,11 @@
 """The pipeline without records: lapses, re-scoring, samples."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from stream_app.contracts import Reason
+from stream_app.core.folds import CustomerState
 from stream_app.core.model import Models
 from tests.builders import (
     FAR,
@@ -101,3 +106,19 @@ async def test_whoever_is_judged_without_buying_pushes_nobody_out_of_the_cache()
     stored = await shop.store.load(0, [f"c{i}" for i in range(4)])
     assert [s and s.model for s in stored] == [2, 2, 2, 2]
     assert shop.session.cache == {"c1": stored[1], "c0": stored[0]}
+
+
+async def test_a_walk_reads_each_customer_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = await Shop.open(models := serving(), room=0)
+    await shop.take(*[a_record(i, f"c{i}") for i in range(4)])
+    models.add(serving(a_snapshot(2, names=("A", "B", "C"))).current)
+    load, read = shop.store.load, list[str]()
+
+    async def recorded(partition: int, customers: Sequence[str]) -> list[CustomerState | None]:
+        read.extend(customers)
+        return await load(partition, customers)
+
+    monkeypatch.setattr(shop.store, "load", recorded)
+    await shop.pipeline.rescore(shop.session, 0, 10, FAR)
+
+    assert sorted(read) == ["c0", "c1", "c2", "c3"]

@@ -31,7 +31,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], Findings]] = {
 }
 EXPECTED = (ConfigError, KafkaUnavailableError, MissingServiceError, ServiceError, WrongCountError)
 SMOKE = ("throughput", "storms", "memory")
-USUAL = ("throughput", "latency", "resources")  # ten minutes; storms take five more
+USUAL = ("throughput", "latency", "resources")  # about ten minutes; storms take three to ten more
 SMOKE_EVENTS, SMOKE_CUSTOMERS = 20_000, 2_000
 
 
