@@ -4,6 +4,7 @@ Only while no worker runs: a claim fences the one that does.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -129,29 +130,24 @@ async def _put(store: RedisStore, settings: Settings, members: Iterator[Member])
     for name, state in members:
         write = CustomerWrite(name, state, state.due or None)
         split[partition_of(name, settings.partitions)].append(write)
-    for partition, writes in split.items():
-        claim = await store.claim(partition, "bench")
-        position = claim.positions.get(settings.topic_purchases, 0)
-        waiting, last = iter(writes), ""
-        for n, part in enumerate(iter(lambda: list(islice(waiting, BATCH)), []), 1):  # noqa: B023
-            counts: dict[str, int] = {}
-            for write in part:
-                name = f"segment:{write.state.segment if write.state else 0}"
-                counts[name] = counts.get(name, 0) + 1
-            batch = Batch(
-                f"{claim.epoch}-{n}",
-                settings.topic_purchases,
-                position,
-                position,
-                claim.clock,
-                part,
-                counts=counts,
-                after=last,
-            )
-            applied = await store.apply(partition, claim.epoch, batch)
-            if applied.status is not ApplyStatus.OK:
-                raise RuntimeError(f"the store says {applied.status}: is a worker running?")
-            last = batch.id
+    parts = split.items()
+    await asyncio.gather(*(_put_part(store, settings.topic_purchases, *part) for part in parts))
+
+
+async def _put_part(
+    store: RedisStore, topic: str, partition: int, writes: Sequence[CustomerWrite]
+) -> None:
+    claim = await store.claim(partition, "bench")
+    position = claim.positions.get(topic, 0)
+    waiting, last = iter(writes), ""
+    for n, part in enumerate(iter(lambda: list(islice(waiting, BATCH)), []), 1):
+        segments = Counter(f"segment:{w.state.segment if w.state else 0}" for w in part)
+        at = (topic, position, position, claim.clock)
+        batch = Batch(f"{claim.epoch}-{n}", *at, part, counts=segments, after=last)
+        applied = await store.apply(partition, claim.epoch, batch)
+        if applied.status is not ApplyStatus.OK:
+            raise RuntimeError(f"the store says {applied.status}: is a worker running?")
+        last = batch.id
 
 
 async def _with_store(

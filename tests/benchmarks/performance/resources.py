@@ -5,7 +5,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -42,7 +43,7 @@ def measure(bench: Bench) -> Findings:
 def _grown(bench: Bench, sizes: Sequence[int]) -> list[Row]:
     """CPU of a worker in shops of these sizes, held against the last but one."""
     with ExitStack() as stack:
-        shops = [stack.enter_context(_shop(bench, size)) for size in sizes]
+        shops = together(stack, [_shop(bench, size) for size in sizes])
         costs = [[part.cpu_per_million for part in parts] for parts in in_turn(shops)]
     return [
         Row.of(
@@ -75,6 +76,12 @@ def _shop(bench: Bench, size: int) -> Iterator[Runtime]:
         put(ours.settings, maker.crowd(names, START_MS, bench.seed, GAP_DAYS))
         restart(ours, **UNWALKED)
         yield ours
+
+
+def together(stack: ExitStack, systems: Sequence[AbstractContextManager[Runtime]]) -> list[Runtime]:
+    """Start systems at the same time: most of a start is waiting for timers."""
+    with ThreadPoolExecutor(len(systems)) as pool:
+        return list(pool.map(stack.enter_context, systems))
 
 
 def in_turn(systems: Sequence[Runtime]) -> list[list[Speed]]:
@@ -120,7 +127,8 @@ def owned(ours: Runtime, pid: int) -> bool:
 def _pair(bench: Bench) -> list[Row]:
     """One worker and two, each in turn on the same load; the replay is held against the one."""
     load = a_load("uniform", bench.events, bench.customers, bench.seed)
-    with serving(bench, load) as single, serving(bench, load, workers=2) as double:
+    with ExitStack() as stack:
+        single, double = together(stack, [serving(bench, load), serving(bench, load, workers=2)])
         one, two = in_turn([single, double])
         sent = _replayed(single.settings, load)
     costs = [[part.cpu_per_million for part in parts] for parts in (one, two)]
