@@ -9,7 +9,7 @@ states that our worker stored. The plain worker begins with the same topic, for 
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,9 +126,7 @@ class Runtime:
 @contextmanager
 def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Iterator[Runtime]:
     """Run our system on the beginning of a load until a model serves and everybody has a place."""
-    session = bench.session + load.timed / FILL_RATE  # the worker is held while that is done
-    fixed = {"session_timeout": session} | values
-    settings = own_settings(bench.base, f"b{uuid4().hex[:3]}", **fixed)
+    settings = _settings(bench, load, values)
     store = Store(settings)
     memory, patience = store.memory(), DEADLINE_S + load.warm / LEAST_RATE
     asyncio.run(prepare(settings))
@@ -147,6 +145,28 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
             yield Runtime(settings, system, store, load, load.warm, started, memory)
     finally:
         _remove(settings)
+
+
+@contextmanager
+def stocked(
+    bench: Bench, load: Load, stock: Callable[[Settings], None], workers: int, **values: object
+) -> Iterator[Runtime]:
+    """Run workers without trainer on what ``stock`` puts into the store; all events are timed."""
+    settings = _settings(bench, load, values)
+    asyncio.run(prepare(settings))
+    try:
+        stock(settings)
+        with running(settings, workers) as system:
+            system.trainer.stop()
+            yield Runtime(settings, system, Store(settings), load, 0, 0.0, 0)
+    finally:
+        _remove(settings)
+
+
+def _settings(bench: Bench, load: Load, values: Mapping[str, object]) -> Settings:
+    """Settings of a system of its own, whose workers may be held while its topic is filled."""
+    session = bench.session + load.timed / FILL_RATE
+    return own_settings(bench.base, f"b{uuid4().hex[:3]}", **{"session_timeout": session, **values})
 
 
 def bare(done: Runtime) -> Speed:

@@ -18,7 +18,7 @@ from tests.benchmarks.quality.results import Bar
 P50_BAR, P99_BAR, IDLE_BAR = Bar("<=", 10), Bar("<=", 50), Bar("<=", 100)
 STRANGER = 1_000_000_000
 CUSTOMERS = 1_000_000
-WALK_S = 20.0
+WALK_S = 10.0
 WALKING, STILL_S = "zscan", 1.0
 UNMOVED = {"moved": 1e-9}
 SLOW_RATE, SLOW_TAIL_S = 100, 5.0

@@ -109,6 +109,11 @@ def snapshot_of(settings: Settings) -> ModelSnapshot:
     return asyncio.run(_with_store(settings, read))
 
 
+def save(settings: Settings, snapshot: ModelSnapshot) -> None:
+    """Store a model as it is; its version must be the next."""
+    asyncio.run(_with_store(settings, lambda store: store.save_model(snapshot)))
+
+
 def rename(settings: Settings, name: str, now: int) -> int:
     """Store a new version in which one segment is called otherwise; return its number.
 
@@ -116,7 +121,7 @@ def rename(settings: Settings, name: str, now: int) -> int:
     """
     latest = snapshot_of(settings)
     new = with_name(latest, latest.segments[0].id, name, to_datetime(now))
-    asyncio.run(_with_store(settings, lambda store: store.save_model(new)))
+    save(settings, new)
     return new.version
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.performance.contenders import Bench, bare, plain, serving
 from tests.benchmarks.performance.loads import Load, a_load
+from tests.benchmarks.performance.replay import replayed
 from tests.benchmarks.performance.results import Findings, Row
 from tests.benchmarks.performance.stage import Sample, Speed, speed
 from tests.benchmarks.quality.results import Bar
@@ -13,13 +14,17 @@ WORKLOADS = ("uniform", "zipf", "journey")
 OURS, PLAIN, BARE = "this worker", "plain Faust worker", "bare loop"
 TIMES_PLAIN, TIMES_BARE = Bar(">=", 20), Bar(">=", 0.35)
 MEMORY_BAR, BYTES_BAR, START_BAR = Bar("<=", 300), Bar("<=", 500), Bar("<=", 5)
+REPLAY, REPLAY_BAR = "replay from Parquet ÷ the worker", Bar(">=", 1.5)
 MIB = 1 << 20
 FLAT = Bar("<=", 1.1)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One repetition: the speed of each, and what was seen of our worker beside that."""
+    """One repetition: the speed of each, and what was seen of our worker beside that.
+
+    ``replay``: events a second, with even customers only.
+    """
 
     ours: Speed
     plain: Speed
@@ -27,6 +32,7 @@ class Turn:
     samples: Sequence[Sample]
     started: float
     bytes_each: float
+    replay: float
 
 
 def measure(bench: Bench) -> Findings:
@@ -50,8 +56,10 @@ def _turn(bench: Bench, load: Load) -> Turn:
         ours.system.stop()
         limit = bare(ours)
         simple = plain(ours, bench.plain_events)
+        replay = replayed(ours.settings, load) if load.name == "uniform" else 0.0
         started = ours.started
-    return Turn(speed(samples, load.timed), simple, limit, samples, started, bytes_each)
+    own = speed(samples, load.timed)
+    return Turn(own, simple, limit, samples, started, bytes_each, replay)
 
 
 def _rows(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
@@ -75,13 +83,16 @@ def _rows(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
 
 
 def _beside(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
-    """Memory, bytes in the store and the start, seen on the way."""
+    """Memory, bytes in the store, the start and a replay, seen on the way."""
     what = (workload, bench.broker)
     starts, sizes = [t.started for t in turns], [t.bytes_each for t in turns]
+    replays = [t.replay for t in turns]
+    times = [t.replay / t.ours.rate for t in turns]
     bar = START_BAR if bench.broker == "kafka" else None
     return [
         *memory_rows(what, [turn.samples for turn in turns]),
         Row.of("bytes in the store per customer", *what, "bytes", sizes, bar=BYTES_BAR),
+        Row.of(REPLAY, *what, "events/s", replays, ratios=times, bar=REPLAY_BAR),
         Row.of("start of a worker to its first applied event", *what, "s", starts, bar=bar),
     ]
 
