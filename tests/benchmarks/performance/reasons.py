@@ -38,13 +38,14 @@ WHY: Reasons = {
     ("throughput: this worker ÷ bare loop",): (
         "the loop folds nothing, scores nothing and makes no moves; it only carries as many bytes "
         "through the outbox. With even customers the worker is about at the bar, above or below it "
-        "from one run to the next (0.32 to 0.40), with The Complete Journey above (0.37 to 0.46)."
+        "from one run to the next (0.28 to 0.40), with The Complete Journey mostly above "
+        "(0.33 to 0.46)."
     ),
     ("throughput: this worker ÷ bare loop", "zipf"): (
         "one purchase in seven is the same customer's. The loop writes that customer once a chunk "
         "and has nothing else to do; here every purchase is folded and scored. Since those of one "
-        "customer are scored together it is 9,900 to 15,400 events/s on Apache Kafka, in most runs "
-        "more than the 10,050 of before, and 0.27 to 0.37 of the loop instead of 0.25."
+        "customer are scored together it is 9,900 to 16,700 events/s on Apache Kafka, in most runs "
+        "more than the 10,050 of before, and 0.25 to 0.37 of the loop instead of 0.25."
     ),
     ("throughput: this worker ÷ Bytewax",): (
         "Bytewax keeps the state in its own memory and writes it to Redis in batches, on a few "
@@ -61,7 +62,7 @@ WHY: Reasons = {
         "the median was 25 to 37 ms in three runs, and the broker alone (its rows) took 16 to 45; "
         "it looks at every batch of a topic to answer a fetch. So it gets slower with every "
         "record, and 5,000 events/s come last: there the broker alone takes a third of a second, "
-        "and with a worker, which writes to it as well, the median was 1.3 to 2.4 s in four runs. "
+        "and with a worker, which writes to it as well, the median was 0.9 to 2.4 s in seven runs. "
         "Before a fetch had time enough to look while records wait, the worker fell behind for "
         "good after 36,000 single records."
     ),
@@ -75,28 +76,26 @@ WHY: Reasons = {
     ("latency: p99 during lapses", "kafka"): (
         "lapses of one partition at a time, 48 at once, between chunks: each such portion takes "
         "about five milliseconds of the loop that four partitions share. In a shop of 300,000 it "
-        "was 1.62 times the normal p99 (median of three cohorts), in one of 100,000 1.43 to 1.55 "
-        "(single runs; before, in portions of 96 and of all partitions at once, 2.06 to 2.55). In "
-        "a shop of a million two runs of three cohorts had 1.69, 3.22, 2.05 and 1.95, 2.32, 2.13 "
-        "times a normal p99 of 45 to 77 ms, earlier runs 2.22 and 3.60; before 183 ms. Tried and "
-        "dropped: portions of 96 again, of one partition (1.75 and 2.27 where 48 had 0.87 and 1.49 "
-        "in the same run); lapses only while no purchase waits to be published (both storms "
-        "together took 112 instead of 67 s in one run each); rests as long as the portions (27 s, "
-        "p99 no less)."
+        "was 1.45 and 1.62 times the normal p99 (medians of three cohorts), in one of 100,000 1.43 "
+        "to 1.55 (single runs; before, in portions of 96 and of all partitions at once, 2.06 to "
+        "2.55). In a shop of a million two runs of three cohorts had 1.69, 3.22, 2.05 and 1.95, "
+        "2.32, 2.13 times a normal p99 of 45 to 77 ms, earlier runs 2.22 and 3.60; before 183 ms. "
+        "Tried and dropped: portions of 96 again, of one partition (1.75 and 2.27 where 48 had "
+        "0.87 and 1.49 in the same run); lapses only while no purchase waits to be published (both "
+        "storms together took 112 instead of 67 s in one run each); rests as long as the portions "
+        "(27 s, p99 no less)."
     ),
     ("latency: p99 during re-scoring",): (
         "the walk runs at about the pace of a shop of a million here; one of this size is walked "
         "at a quarter of it, by the settings' default."
     ),
     ("CPU: as the shop grows",): (
-        "five parts of each load in turn, and the machine's pace changes from one to the next "
-        "(42 to 115 s in the same shop). Nothing in the worker grows with the shop: where the bar "
-        "was missed (1.22 and 1.17 on the embedded broker, 1.34 on Apache Kafka; 1.02 to 1.09 in "
-        "the other runs) it was a smaller shop that cost more."
+        "five parts of each load in turn, and the machine's pace changes from one to the next. "
+        "Nothing in the worker grows with the shop: where the bar was missed it was a smaller shop "
+        "that cost more."
     ),
     ("CPU: two workers ÷ one",): (
-        "the median of five parts in turn, and parts of the same system differ by half: 1.01, 1.09 "
-        "and 1.24 in three runs on Apache Kafka, 1.01, 1.03 and 1.05 on the embedded broker."
+        "the median of five parts in turn, and the machine's pace changes from one to the next."
     ),
     ("memory of a worker, end ÷ a fifth of the run",): (
         "the cache still fills with customers at a fifth of such a short run."
