@@ -49,9 +49,10 @@ not double it says little.
   schedule whatever became of those before. A million customers are stored. At such rates they all
   become other customers within minutes, so the trainer learns but may not publish a model that
   moves anybody: what the walk of a model costs is measured by itself.
-- *CPU as the shop grows, two workers*: without trainer, under one model, and everybody is stored
-  before, so that every system does the same work: with a model of its own each would move others,
-  and a move costs as much as a purchase.
+- *CPU as the shop grows, two workers*: without trainer and under one model, so that every system
+  does the same work: with a model of its own each would move others, and a move costs as much as a
+  purchase. As the shop grows everybody is stored before and few move; one worker and two begin with
+  an empty shop, in which more than every second purchase moves the customer.
 - *during lapses, during re-scoring*: the same traffic at a fifth of the rate, while 50,000 silent
   customers are due at one instant (on Apache Kafka three times, each time others), and while a new
   model is walked over all of them. Each is held against the twenty seconds before it.

@@ -53,15 +53,17 @@ def _grown(bench: Bench, sizes: Sequence[int], snapshot: ModelSnapshot) -> list[
 
 
 @contextmanager
-def _shop(bench: Bench, size: int, snapshot: ModelSnapshot, workers: int = 1) -> Iterator[Runtime]:
-    """Workers in a shop whose customers are all known before, and which keeps its model.
+def _shop(
+    bench: Bench, size: int, snapshot: ModelSnapshot, workers: int = 1, *, known: bool = True
+) -> Iterator[Runtime]:
+    """Workers in a shop that keeps its model, and whose customers are all ``known`` before.
 
     A model of its own would move others in each shop, and a move costs as much as a purchase. The
     workers are new ones, with empty caches. They do not look at everybody first, as new ones do at
     a bounded rate: those that have run for long do not either.
     """
     load = Load("uniform", shop("uniform", 2 * bench.events, size, bench.seed), 0)
-    names = [f"c{n}" for n in range(size)]
+    names = [f"c{n}" for n in range(size)] if known else []
 
     def stock(settings: Settings) -> None:
         save(settings, snapshot)
@@ -121,9 +123,9 @@ def owned(ours: Runtime) -> bool:
 
 
 def _pair(bench: Bench, snapshot: ModelSnapshot) -> list[Row]:
-    """One worker and two, each in turn on the same load."""
+    """One worker and two, each in turn on the same load of a shop that opens: many moves."""
     with ExitStack() as stack:
-        pair = [_shop(bench, bench.customers, snapshot, workers) for workers in (1, 2)]
+        pair = [_shop(bench, bench.customers, snapshot, n, known=False) for n in (1, 2)]
         one, two = in_turn(together(stack, pair))
     costs = [[part.cpu_per_million for part in parts] for parts in (one, two)]
     what = (f"uniform, {bench.customers:,} customers, {2 * bench.events:,} events", bench.broker)
