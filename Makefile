@@ -40,7 +40,7 @@ lint: $(STAMP)  ## check style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(BENCH)  ## measure speed, latency and cost, eight to ten minutes: ARGS=--help; ARGS="--out docs" writes
+bench: $(BENCH)  ## measure speed, latency and cost, eight minutes: ARGS=--help; ARGS="--out docs" writes
 	@$(BIN)/python -m tests.benchmarks.performance $(ARGS)
 
 bench-smoke: $(BENCH)  ## the same on 20,000 events, a minute: that it works and counts, no times

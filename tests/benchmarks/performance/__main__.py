@@ -31,7 +31,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], Findings]] = {
 }
 EXPECTED = (ConfigError, KafkaUnavailableError, MissingServiceError, ServiceError, WrongCountError)
 SMOKE = ("throughput", "storms", "memory")
-USUAL = ("throughput", "latency", "resources")  # eight to ten minutes; storms: three to ten
+USUAL = ("throughput", "latency", "resources")  # eight minutes; storms take three to ten more
 SMOKE_EVENTS, SMOKE_CUSTOMERS = 20_000, 2_000
 
 

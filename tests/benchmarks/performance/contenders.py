@@ -124,7 +124,7 @@ class Runtime:
 
 
 @contextmanager
-def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Iterator[Runtime]:
+def serving(bench: Bench, load: Load, **values: object) -> Iterator[Runtime]:
     """Run our system on the beginning of a load until a model serves and everybody has a place."""
     settings = _settings(bench, load, values)
     store = Store(settings)
@@ -133,7 +133,7 @@ def serving(bench: Bench, load: Load, workers: int = 1, **values: object) -> Ite
     fill(settings.kafka_broker, settings.topic_purchases, load.events[: load.warm])
     began = time.perf_counter()
     try:
-        with running(settings, workers) as system:
+        with running(settings, 1) as system:
             until(lambda: store.applied() > 0, "a record is applied", *system.workers)
             started = time.perf_counter() - began
             for ready, what in (

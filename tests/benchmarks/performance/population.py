@@ -110,8 +110,9 @@ def snapshot_of(settings: Settings) -> ModelSnapshot:
 
 
 def save(settings: Settings, snapshot: ModelSnapshot) -> None:
-    """Store a model as it is; its version must be the next."""
-    asyncio.run(_with_store(settings, lambda store: store.save_model(snapshot)))
+    """Store a model as it is; RuntimeError if its version is not the next."""
+    if not asyncio.run(_with_store(settings, lambda store: store.save_model(snapshot))):
+        raise RuntimeError(f"model {snapshot.version} is not the next: does a trainer run?")
 
 
 def rename(settings: Settings, name: str, now: int) -> int:

@@ -97,8 +97,8 @@ WHY: Reasons = {
     ("CPU: two workers ÷ one",): (
         "in a shop that opens, a move for every second purchase: 1.17, 1.16 on Apache Kafka, 1.02 "
         "on the embedded broker. Where everybody is stored and hardly anybody moves it was 1.00 "
-        "and 1.04 on Apache Kafka, 1.01 on the embedded broker, so it comes with publishing moves; "
-        "two workers, broker and store share two cores there. Before, each system had a model of "
+        "and 1.04 on Apache Kafka, 1.01 on the embedded broker, so it comes with "
+        "new customers and moves; why was not found. Before, each system had a model of "
         "its own, and 1.01 to 1.27 said little: their moves differed by up to a third."
     ),
     ("memory of a worker, end ÷ a fifth of the run",): (

@@ -26,16 +26,15 @@ UNWALKED = {"rescore_per_second": SELDOM, "rescore_seconds": 1 / SELDOM**3}
 
 def measure(bench: Bench) -> Findings:
     """Measure the sizes and two workers, all under one model."""
-    sizes = (500, 1_000) if bench.smoke else SIZES
     with serving(bench, a_load("uniform", bench.events, bench.customers, bench.seed)) as ours:
         snapshot = snapshot_of(ours.settings).model_copy(update={"version": 1})
-    return Findings(_grown(bench, sizes, snapshot) + _pair(bench, snapshot))
+    return Findings(_grown(bench, snapshot) + _pair(bench, snapshot))
 
 
-def _grown(bench: Bench, sizes: Sequence[int], snapshot: ModelSnapshot) -> list[Row]:
+def _grown(bench: Bench, snapshot: ModelSnapshot) -> list[Row]:
     """CPU of a worker in shops of these sizes, held against the last but one."""
     with ExitStack() as stack:
-        shops = together(stack, [_shop(bench, size, snapshot) for size in sizes])
+        shops = together(stack, [_shop(bench, size, snapshot) for size in SIZES])
         costs = [[part.cpu_per_million for part in parts] for parts in in_turn(shops)]
     return [
         Row.of(
@@ -46,9 +45,9 @@ def _grown(bench: Bench, sizes: Sequence[int], snapshot: ModelSnapshot) -> list[
             cost,
             ratios=[_apart(cost, costs[-2])],
             bar=SAME_15,
-            note=f"ratio: to {sizes[-2]:,} customers, the greater over the less",
+            note=f"ratio: to {SIZES[-2]:,} customers, the greater over the less",
         )
-        for size, cost in zip(sizes, costs, strict=True)
+        for size, cost in zip(SIZES, costs, strict=True)
     ]
 
 
