@@ -123,7 +123,10 @@ def _options() -> argparse.Namespace:
         help=f"of {names}; {', '.join(USUAL)} unless given",
     )
     parser.add_argument(
-        "--events", type=int, default=50_000, help="timed events of our worker (%(default)s)"
+        "--events",
+        type=int,
+        default=50_000,
+        help="timed events of our worker, twice as many in resources (%(default)s)",
     )
     parser.add_argument(
         "--customers", type=int, default=20_000, help="of the invented shop (%(default)s)"
