@@ -20,6 +20,9 @@ from stream_app.contracts import Profile, Purchase
 log = logging.getLogger(__name__)
 
 RECORD_OVERHEAD = 512  # bytes of bookkeeping a buffered record costs beside its value
+# As Kafka's own clients. With kafka-python's half a minute, a broker that was away for fifteen
+# seconds is missed for twenty more, and a flush fails on it.
+RECONNECT_MAX_MS = 1_000
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -182,6 +185,7 @@ def _connect(broker: str, timeout: float, idempotence: bool, options: dict[str, 
         "linger_ms": 5,
         "batch_size": 128 * 1024,
         "kafka_client": RestingClient,
+        "reconnect_backoff_max_ms": RECONNECT_MAX_MS,
         "bootstrap_timeout_ms": int(timeout * 1000),
         "max_block_ms": int(timeout * 1000),
     }

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.net.manager import KafkaConnectionManager
 from kafka.producer.sender import Sender
 
 from producers.checkout import BrokerUnreachableError, CheckoutPublisher, DeliveryError
@@ -192,3 +193,30 @@ def test_a_publisher_rests_while_its_broker_is_away(
             publisher.close(timeout=0.1)
 
     assert in_a_second < 400  # a whole core is twenty thousand
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("refused_connections")
+def test_a_broker_that_stays_away_is_asked_for_every_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays, delay = [], KafkaConnectionManager.update_backoff
+
+    def noted(manager: KafkaConnectionManager, node: int) -> float:
+        delays.append(delay(manager, node))
+        return float(delays[-1])
+
+    with EmbeddedBroker() as broker:
+        publisher = CheckoutPublisher(broker.address, reconnect_backoff_ms=500)
+        publisher.send("purchases", "ann", b"{}")
+        publisher.flush()
+        monkeypatch.setattr(KafkaConnectionManager, "update_backoff", noted)
+        broker.kill()
+        publisher.send("purchases", "ann", b"1")
+        with pytest.raises(DeliveryError):
+            publisher.flush(timeout=5.0)
+        with pytest.raises(DeliveryError):
+            publisher.close(timeout=0.1)
+
+    assert len(delays) > 2
+    assert max(delays) <= 1_200  # ms: a second and a fifth, which is left to chance
