@@ -42,20 +42,19 @@ def measure(bench: Bench, python: str) -> list[Row]:
             ours.system.stop()
             speeds[QUIX].append(_quix(ours, python, min(EACH, load.timed)))
             speeds[BYTEWAX].append(_bytewax(ours, python, min(EACH, load.timed)))
-    workload = f"uniform, {bench.customers:,} customers, {load.timed:,} events"
+    what = (f"uniform, {bench.customers:,} customers, {load.timed:,} events", bench.broker)
     rows = []
     for name, own in speeds.items():
         note = "" if name == OURS else f"{min(EACH, load.timed):,} events"
-        what = (workload, bench.broker)
         rates, costs = [s.rate for s in own], [s.cpu_per_million for s in own]
         rows.append(Row.of(f"throughput: {name}", *what, "events/s", rates, note=note))
         rows.append(Row.of(f"CPU: {name}", *what, "s per million events", costs, note=note))
     ours_rates = [s.rate for s in speeds[OURS]]
-    pairs = zip(ours_rates, speeds[BYTEWAX], strict=True)
-    ratios = [mine / its.rate for mine, its in pairs]
-    name = f"throughput: this worker ÷ {BYTEWAX}"
-    row = Row.of(name, workload, bench.broker, "events/s", ours_rates, ratios=ratios, bar=TWICE)
-    return [*rows, row]
+    for other, bar in ((QUIX, None), (BYTEWAX, TWICE)):
+        ratios = [mine / its.rate for mine, its in zip(ours_rates, speeds[other], strict=True)]
+        name = f"throughput: this worker ÷ {other}"
+        rows.append(Row.of(name, *what, "events/s", ours_rates, ratios=ratios, bar=bar))
+    return rows
 
 
 def _quix(ours: Runtime, python: str, count: int) -> Speed:

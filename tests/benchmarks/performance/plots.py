@@ -1,6 +1,6 @@
 """The charts, 900 pixels wide."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from tests.benchmarks.performance.results import BROKERS, Curve, Row, percentile
 
-PREFIX = "throughput: "
-COLOURS = {"this worker": "#0b6e99", "bare loop": "#b3b8c2"}
+OURS = "this worker"
+BESIDE = f"throughput: {OURS} ÷ "
+COLOURS = {OURS: "#0b6e99", "bare loop": "#b3b8c2"}
 OTHERS = "#d9730d"
-APART = {"two workers", "this worker, beside the peers"}  # ours, measured for other ends
 LINES = ("#0b6e99", "#d9730d", "#9b51e0", "#6b7280")
 ALONE = "alone"  # in the label of what is not us
 
@@ -20,30 +20,31 @@ ALONE = "alone"  # in the label of what is not us
 def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
     """Write each chart there is something to show for; of several sizes the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    rates = [row for row in rows if row.name.startswith(PREFIX) and row.ratio is None]
-    rates = [row for row in rates if row.name.removeprefix(PREFIX) not in APART]
-    uniform = [row for row in rates if row.workload.startswith("uniform")]
-    brokers = sorted({row.broker for row in uniform})
-    if brokers:
-        one = {row.name: row for row in reversed(uniform) if row.broker == brokers[0]}
-        _rates(list(one.values())).savefig(folder / "throughput.png", dpi=100)
+    uniform = [r for r in rows if r.name.startswith(BESIDE) and r.workload.startswith("uniform")]
+    if uniform:
+        broker = min(row.broker for row in uniform)
+        ratios = {r.name: r.ratio for r in reversed(uniform) if r.broker == broker and r.ratio}
+        _speeds({name.removeprefix(BESIDE): 1 / ratio for name, ratio in ratios.items()}).savefig(
+            folder / "throughput.png", dpi=100
+        )
     if curves:
         _latencies(curves).savefig(folder / "latency.png", dpi=100)
 
 
-def _rates(rows: Sequence[Row]) -> Figure:
-    """Events a second of each, the fastest at the top."""
-    rows = sorted(rows, key=lambda row: row.value)
-    names = [row.name.removeprefix(PREFIX) for row in rows]
-    values = [row.value for row in rows]
-    figure, ax = _figure("Events a second, one process, everything on one machine", 0.9 + len(rows))
-    errors = np.array([[r.value - (r.low or r.value), (r.high or r.value) - r.value] for r in rows])
-    colours = [COLOURS.get(name, OTHERS) for name in names]
-    bars = ax.barh(names, values, 0.62, color=colours, xerr=errors.T, ecolor="#6b7280")
-    ax.bar_label(bars, [f"{value:,.0f}" for value in values], padding=6)
+def _speeds(others: Mapping[str, float]) -> Figure:
+    """How many times as fast as this worker each is, the fastest at the top.
+
+    Each was measured in turn with it: rates of different hours can't stand in one chart.
+    """
+    speeds = sorted([*others.items(), (OURS, 1.0)], key=lambda pair: pair[1])
+    names, values = [name for name, _ in speeds], [speed for _, speed in speeds]
+    title = "Events a second beside this worker, each in turn with it on the same machine"
+    figure, ax = _figure(title, 0.9 + 0.8 * len(names))
+    bars = ax.barh(names, values, 0.62, color=[COLOURS.get(name, OTHERS) for name in names])
+    ax.bar_label(bars, [f"{value:.2g} ×" for value in values], padding=6)
     ax.margins(x=0.14)
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_major_formatter("{x:g} ×")
     return figure
 
 

@@ -38,7 +38,7 @@ WHY: Reasons = {
     ("throughput: this worker ÷ bare loop",): (
         "the loop folds nothing, scores nothing and makes no moves; it only carries as many bytes "
         "through the outbox. With even customers the worker is about at the bar, above or below it "
-        "from one run to the next (0.28 to 0.40), with The Complete Journey mostly above "
+        "from one run to the next (0.28 to 0.41), with The Complete Journey mostly above "
         "(0.33 to 0.46)."
     ),
     ("throughput: this worker ÷ bare loop", "zipf"): (
@@ -51,9 +51,9 @@ WHY: Reasons = {
         "Bytewax keeps the state in its own memory and writes it to Redis in batches, on a few "
         "features, without dead letters, hysteresis, lapses, reasons, an outbox or a watermark in "
         "the same write: a crash loses or repeats events. Its engine is compiled. For a "
-        "million events it takes 97 s of the processor on Apache Kafka, we 103; on the embedded "
-        "broker 88 and 116 s. Quix Streams, with Redis for each event, is a fifth as fast as we "
-        "are."
+        "million events it takes 73 s of the processor on Apache Kafka, we 98; on the embedded "
+        "broker 79 and 106 s (in a slow hour 128 and 157, 107 and 157). Quix Streams, with Redis "
+        "for each event, is a fourth to a fifth as fast as we are."
     ),
     ("latency: p50", "kafka"): f"{CHUNK}. {SHARED}.",
     ("latency: p99", "kafka"): f"{CHUNK}. {SHARED}.",
@@ -62,7 +62,7 @@ WHY: Reasons = {
         "the median was 25 to 37 ms in three runs, and the broker alone (its rows) took 16 to 45; "
         "it looks at every batch of a topic to answer a fetch. So it gets slower with every "
         "record, and 5,000 events/s come last: there the broker alone takes a third of a second, "
-        "and with a worker, which writes to it as well, the median was 0.9 to 2.4 s in seven runs. "
+        "and with a worker, which writes to it as well, the median was 0.9 to 2.4 s in eight runs. "
         "Before a fetch had time enough to look while records wait, the worker fell behind for "
         "good after 36,000 single records."
     ),
@@ -70,8 +70,8 @@ WHY: Reasons = {
     ("latency: p99 during lapses", "embedded"): (
         "fifty thousand changes at once are more than this broker answers in time: after them, "
         "with nothing else going on, the p99 of purchases is hundreds of milliseconds in a shop of "
-        "100,000, and eight seconds in one of a million after 70,000 purchases (see the rows of "
-        "re-scoring)."
+        "100,000, and three and eight seconds in one of a million after 70,000 purchases (see the "
+        "rows of re-scoring)."
     ),
     ("latency: p99 during lapses", "kafka"): (
         "lapses of one partition at a time, 48 at once, between chunks: each such portion takes "
@@ -93,13 +93,6 @@ WHY: Reasons = {
         "five parts of each load in turn, and the machine's pace changes from one to the next. "
         "Nothing in the worker grows with the shop: where the bar was missed it was a smaller shop "
         "that cost more."
-    ),
-    ("CPU: two workers ÷ one",): (
-        "in a shop that opens, a move for every second purchase: 1.17, 1.16 on Apache Kafka, 1.02 "
-        "on the embedded broker. Where everybody is stored and hardly anybody moves it was 1.00 "
-        "and 1.04 on Apache Kafka, 1.01 on the embedded broker, so it comes with "
-        "new customers and moves; why was not found. Before, each system had a model of "
-        "its own, and 1.01 to 1.27 said little: their moves differed by up to a third."
     ),
     ("memory of a worker, end ÷ a fifth of the run",): (
         "the cache still fills with customers at a fifth of such a short run."
