@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.performance import budget
+from tests.benchmarks.performance.plots import beside
 from tests.benchmarks.performance.report import markdown, read, value, write
 from tests.benchmarks.performance.results import Curve, Findings, Row, merged, percentile
 from tests.benchmarks.performance.stage import Sample, speed
@@ -143,9 +144,27 @@ def test_a_second_run_adds_its_rows_to_the_report(tmp_path: Path) -> None:
     assert "Apache Kafka | 2,000 events/s" in page
 
 
+def beside_the(other: str, ratio: float, **fields: object) -> Row:
+    return a_row(f"throughput: this worker ÷ {other}", ratio=ratio, **fields)
+
+
+def test_the_chart_compares_what_was_measured_in_turn_on_one_broker() -> None:
+    rows = [
+        a_row("throughput: bare loop", value=9000.0),
+        beside_the("bare loop", 0.5, workload="uniform, 20,000 customers"),
+        beside_the("bare loop", 0.4, workload="uniform, 100,000 customers"),
+        beside_the("bare loop", 0.25, workload="zipf"),
+        beside_the("plain Faust worker", 10.0),
+        beside_the("plain Faust worker", 20.0, broker="kafka"),
+    ]
+
+    assert beside(rows) == {"bare loop": 2.0, "plain Faust worker": 0.1}
+    assert beside([]) == {}
+
+
 def test_charts_are_drawn_and_shown(tmp_path: Path) -> None:
     curve = Curve("normal", "embedded", [1.0, 2.0, 3.0, 40.0])
-    rows = [a_row(), a_row("throughput: bare loop", value=9000.0), a_row("latency: p50", unit="ms")]
+    rows = [a_row(), beside_the("bare loop", 0.5), a_row("latency: p50", unit="ms")]
 
     write(Findings(rows, [curve]), tmp_path)
 

@@ -18,24 +18,28 @@ ALONE = "alone"  # in the label of what is not us
 
 
 def draw(rows: Sequence[Row], curves: Sequence[Curve], folder: Path) -> None:
-    """Write each chart there is something to show for; of several sizes the first."""
+    """Write each chart there is something to show for."""
     folder.mkdir(parents=True, exist_ok=True)
-    uniform = [r for r in rows if r.name.startswith(BESIDE) and r.workload.startswith("uniform")]
-    if uniform:
-        broker = min(row.broker for row in uniform)
-        ratios = {r.name: r.ratio for r in reversed(uniform) if r.broker == broker and r.ratio}
-        _speeds({name.removeprefix(BESIDE): 1 / ratio for name, ratio in ratios.items()}).savefig(
-            folder / "throughput.png", dpi=100
-        )
+    if others := beside(rows):
+        _speeds(others).savefig(folder / "throughput.png", dpi=100)
     if curves:
         _latencies(curves).savefig(folder / "latency.png", dpi=100)
 
 
-def _speeds(others: Mapping[str, float]) -> Figure:
-    """How many times as fast as this worker each is, the fastest at the top.
+def beside(rows: Sequence[Row]) -> dict[str, float]:
+    """How many times as fast as this worker the others are, with even customers.
 
-    Each was measured in turn with it: rates of different hours can't stand in one chart.
+    Of one broker and the first of several sizes. Each was measured in turn with this worker: rates
+    of different hours can't stand in one chart.
     """
+    found = [r for r in rows if r.name.startswith(BESIDE) and r.workload.startswith("uniform")]
+    broker = min((row.broker for row in found), default="")
+    ratios = {r.name: r.ratio for r in reversed(found) if r.broker == broker and r.ratio}
+    return {name.removeprefix(BESIDE): 1 / ratio for name, ratio in ratios.items()}
+
+
+def _speeds(others: Mapping[str, float]) -> Figure:
+    """How many times as fast as this worker each is, the fastest at the top."""
     speeds = sorted([*others.items(), (OURS, 1.0)], key=lambda pair: pair[1])
     names, values = [name for name, _ in speeds], [speed for _, speed in speeds]
     title = "Events a second beside this worker, each in turn with it on the same machine"
