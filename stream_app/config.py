@@ -156,7 +156,7 @@ class Settings(BaseSettings):
 
     chunk_records: int = Field(512, ge=1, le=4096, description="Most records in one chunk")
     cache_customers: int = Field(
-        50_000,
+        40_000,
         ge=0,
         description="Customer states a worker keeps in memory, of all its partitions together",
     )

@@ -19,7 +19,7 @@ from tests.benchmarks.quality.results import Bar
 
 SIZES = (10_000, 100_000, 1_000_000)
 SAME_15, SAME_10 = Bar("<=", 1.15), Bar("<=", 1.1)
-PARTS, PAIR_PARTS = 5, 12  # single figures of one worker and two differ by a fifth and more
+PARTS = 12  # pairs of them differ by a fifth and more, whatever is compared
 SELDOM = 0.01  # customers a second
 UNWALKED = {"rescore_per_second": SELDOM, "rescore_seconds": 1 / SELDOM**3}
 
@@ -79,7 +79,7 @@ def together(stack: ExitStack, systems: Sequence[AbstractContextManager[Runtime]
         return list(pool.map(stack.enter_context, systems))
 
 
-def in_turn(systems: Sequence[Runtime], parts: int = PARTS) -> list[list[Speed]]:
+def in_turn(systems: Sequence[Runtime]) -> list[list[Speed]]:
     """Let each work off its load in parts, each in turn: the pace of the machine changes for all.
 
     Who was last begins the next round. They stand still in between, and have ended when this
@@ -87,9 +87,9 @@ def in_turn(systems: Sequence[Runtime], parts: int = PARTS) -> list[list[Speed]]
     """
     speeds: list[list[Speed]] = [[] for _ in systems]
     turns = list(zip(systems, speeds, strict=True))
-    for _ in range(parts):
+    for _ in range(PARTS):
         for system, mine in turns:
-            count = system.load.timed // parts
+            count = system.load.timed // PARTS
             mine.append(speed(system.work_off(count), count))
         turns.reverse()
     for system in systems:
@@ -128,7 +128,7 @@ def _pair(bench: Bench, snapshot: ModelSnapshot) -> list[Row]:
     """One worker and two, each in turn on the same load of a shop that opens: many moves."""
     with ExitStack() as stack:
         pair = [_shop(bench, bench.customers, snapshot, n, known=False) for n in (1, 2)]
-        one, two = in_turn(together(stack, pair), PAIR_PARTS)
+        one, two = in_turn(together(stack, pair))
     costs = [[part.cpu_per_million for part in parts] for parts in (one, two)]
     what = (f"uniform, {bench.customers:,} customers, {2 * bench.events:,} events", bench.broker)
     cores = f"{os.cpu_count()} cores for everything"

@@ -15,7 +15,7 @@ OURS, PLAIN, BARE = "this worker", "plain Faust worker", "bare loop"
 TIMES_PLAIN, TIMES_BARE = Bar(">=", 20), Bar(">=", 0.35)
 MEMORY_BAR, BYTES_BAR, START_BAR = Bar("<=", 300), Bar("<=", 500), Bar("<=", 5)
 REPLAY, REPLAY_BAR = "replay from Parquet ÷ the worker", Bar(">=", 1.5)
-MIB = 1 << 20
+MB = 1_000_000
 FLAT = Bar("<=", 1.1)
 
 
@@ -99,10 +99,10 @@ def _beside(workload: str, bench: Bench, turns: Sequence[Turn]) -> list[Row]:
 
 def memory_rows(what: tuple[str, str], runs: Sequence[Sequence[Sample]]) -> list[Row]:
     """Memory of a worker in each run; ``what``: workload and broker."""
-    memory = [max(s.rss for s in samples) / MIB for samples in runs]
+    memory = [max(s.rss for s in samples) / MB for samples in runs]
     growth = [samples[-1].rss / _warm(samples) for samples in runs]
     return [
-        Row.of("memory of a worker, most", *what, "MiB", memory, bar=MEMORY_BAR),
+        Row.of("memory of a worker, most", *what, "MB", memory, bar=MEMORY_BAR),
         Row.of("memory of a worker, end ÷ a fifth of the run", *what, "", growth, bar=FLAT),
     ]
 
