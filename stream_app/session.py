@@ -68,7 +68,7 @@ class Session:
     epoch: int
     positions: dict[str, int]
     clock: int
-    room: int = 40_000
+    room: int = 0
     cache: dict[str, CustomerState] = field(default_factory=dict)
     next_due: int | None = 0
     batches: int = 0
@@ -77,7 +77,7 @@ class Session:
     moves: int = 0
 
     @classmethod
-    def of(cls, partition: int, claim: Claim, room: int = 40_000) -> "Session":
+    def of(cls, partition: int, claim: Claim, room: int) -> "Session":
         """Begin the session of a claim."""
         return cls(partition, claim.epoch, dict(claim.positions), claim.clock, room)
 

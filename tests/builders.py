@@ -38,6 +38,7 @@ PURCHASES = "purchases"
 PROFILES = "profiles"
 CHANGES = "segment-changes"
 DEAD = "dead-letters"
+ROOM = 1_000  # customers a session remembers
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def a_pipeline(
     return Pipeline(store, models, rules, LIMITS, (PURCHASES, PROFILES))
 
 
-async def a_session(store: PartitionStore, owner: str = "w1", room: int = 50_000) -> Session:
+async def a_session(store: PartitionStore, owner: str = "w1", room: int = ROOM) -> Session:
     """Own partition 0 from now on."""
     return Session.of(0, await store.claim(0, owner), room)
 

@@ -19,6 +19,7 @@ from stream_app.ports import Pending
 from tests.builders import (
     FAR,
     PURCHASES,
+    ROOM,
     a_pipeline,
     serving,
 )
@@ -50,7 +51,7 @@ class World:
     async def claim(self, partition: int) -> tuple[Session, tuple[Pending, ...]]:
         self.claims += 1
         claim = await self.store.claim(partition, "w1")
-        return Session.of(partition, claim), claim.pending
+        return Session.of(partition, claim, ROOM), claim.pending
 
     async def rewind(self, topic: str, partition: int, offset: int) -> None:
         self.rewinds.append((topic, partition, offset))

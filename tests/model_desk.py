@@ -35,7 +35,10 @@ async def _with_pipeline(
             models.add(SegmentModel(latest, features_of(settings), settings.margin))
         pipeline = pipeline_of(settings, store, models)
         claims = [(p, await store.claim(p, "w1")) for p in range(PARTITIONS)]
-        return [await work(pipeline, Session.of(p, claim)) for p, claim in claims]
+        return [
+            await work(pipeline, Session.of(p, claim, settings.cache_customers))
+            for p, claim in claims
+        ]
 
 
 def a_counted_shop(redis_url: str) -> Settings:

@@ -16,6 +16,7 @@ from tests.builders import (
     FAR,
     PROFILES,
     PURCHASES,
+    ROOM,
     ARecord,
     a_pipeline,
     a_profile_record,
@@ -146,7 +147,7 @@ async def recomputed(partition: int, history: Sequence[Job]) -> Expected:
     """Apply each record of a history exactly once, one at a time, with nothing to disturb it."""
     store = MemoryStore()
     pipeline = a_pipeline(store, MODELS)
-    session = Session.of(partition, await store.claim(partition, "reference"))
+    session = Session.of(partition, await store.claim(partition, "reference"), ROOM)
     messages: list[Outgoing] = []
     for single in (single for job in history for single in job.singly()):
         outcome = await single.run(pipeline, session)

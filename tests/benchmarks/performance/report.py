@@ -53,8 +53,8 @@ five million events on the embedded broker, are of one with room for 40,000, the
   does the same work: with a model of its own each would move others, and a move costs as much as a
   purchase. As the shop grows everybody is stored before and few move; one worker and two begin with
   an empty shop, in which more than every second purchase moves the customer. They take twelve
-  turns: single turns of two workers and one were 0.6 to 1.4 apart, and one worker beside a process
-  that keeps the other core busy took 1.03 times as much.
+  turns: the ratios of single turns went from 0.6 to 1.4. One worker beside a process that keeps the
+  other core busy took 1.03 times as much as alone.
 - *during lapses, during re-scoring*: the same traffic at a fifth of the rate, while 50,000 silent
   customers are due at one instant (on Apache Kafka three times, each time others), and while a new
   model is walked over all of them. Each is held against the twenty seconds before it.
